@@ -1,0 +1,179 @@
+package wal
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/troupe-mq/troupe/codec"
+)
+
+// Inspection is what Inspect tells of one entry.
+type Inspection struct {
+	Entry
+	Synced     codec.Index
+	Descriptor codec.Descriptor // of an entry with a batch
+	Batch      codec.Batch      // nil without one, or when it does not hold
+	Damage     error            // why the batch does not hold
+}
+
+// Report sums up an Inspect.
+type Report struct {
+	Hard     Hard
+	Entries  int
+	Batches  int
+	Records  int64
+	Bytes    int64
+	Last     codec.Index
+	Next     codec.Offset
+	Snapshot codec.Index // 0 without one
+	// Torn says why the last bytes of the WAL are no entry: a crash leaves
+	// that, and Open cuts it. Empty otherwise.
+	Torn string
+}
+
+// Inspect reads a whole log without changing anything: every descriptor, and
+// every batch against its descriptor. visit, when given, sees each entry. It
+// must not run beside a broker that writes. The first damage that is not a
+// torn end is returned as a Corrupt, after all entries were visited.
+func Inspect(fs FS, dir string, visit func(*Inspection) error) (*Report, error) {
+	hard, err := openHard(fs, filepath.Join(dir, hardName))
+	if err != nil {
+		return nil, err
+	}
+	if err := hard.file.Close(); err != nil {
+		return nil, err
+	}
+	in := &inspector{fs: fs, dir: dir, visit: visit, report: Report{Hard: hard.now, Last: hard.now.Before, Next: hard.now.Next}}
+	if err := in.run(); err != nil {
+		return &in.report, err
+	}
+	if in.damage == nil && in.report.Last < max(hard.now.Commit, hard.now.Durable) {
+		in.damage = corruptf(filepath.Join(dir, walDir), -1, "the log ends at entry %d, but entry %d was durable", in.report.Last, max(hard.now.Commit, hard.now.Durable))
+	}
+	return &in.report, in.damage
+}
+
+type inspector struct {
+	fs     FS
+	dir    string
+	visit  func(*Inspection) error
+	report Report
+	damage error
+}
+
+func (in *inspector) run() error {
+	list, _, err := listSnapshots(in.fs, filepath.Join(in.dir, snapshotDir))
+	if err != nil {
+		return err
+	}
+	if len(list) > 0 {
+		in.report.Snapshot = list[len(list)-1]
+	}
+	dir := filepath.Join(in.dir, walDir)
+	files, _, err := listWAL(in.fs, dir)
+	if err != nil {
+		return err
+	}
+	for i, first := range files {
+		name := filepath.Join(dir, walName(first))
+		p, err := readFile(in.fs, name)
+		if err != nil {
+			return fmt.Errorf("read WAL: %w", err)
+		}
+		good, bad, err := walkWAL(p, first, in.meet)
+		if err != nil {
+			return err
+		}
+		if bad != nil {
+			in.bad(name, good, bad, i+1 < len(files) || provedBehind(p[good:], in.report.Last+1) > in.report.Last)
+			return nil
+		}
+	}
+	return nil
+}
+
+// bad tells a torn end from damage as Open does.
+func (in *inspector) bad(name string, at int64, why error, proved bool) {
+	if proved || in.report.Last < in.report.Hard.Durable {
+		in.blame(&Corrupt{File: name, At: at, Why: why.Error()})
+		return
+	}
+	in.report.Torn = fmt.Sprintf("%s at byte %d: %v", name, at, why)
+}
+
+func (in *inspector) blame(err error) {
+	if in.damage == nil {
+		in.damage = err
+	}
+}
+
+func (in *inspector) meet(f found) error {
+	if f.Index <= in.report.Hard.Before {
+		return nil
+	}
+	i := &Inspection{Entry: f.Entry, Synced: f.Synced}
+	in.report.Entries++
+	in.report.Last = f.Index
+	if d, ok, err := f.batch(); err != nil {
+		i.Damage = err
+		in.blame(corruptf(filepath.Join(in.dir, walDir), f.At, "entry %d: %v", f.Index, err))
+	} else if ok {
+		i.Descriptor = d
+		in.report.Batches++
+		in.report.Records += int64(d.Count)
+		in.report.Bytes += int64(d.Size)
+		in.report.Next = d.Limit()
+		if err := in.payload(i); err != nil {
+			return err
+		}
+	}
+	if in.visit == nil {
+		return nil
+	}
+	return in.visit(i)
+}
+
+func (in *inspector) payload(i *Inspection) error {
+	dir := filepath.Join(in.dir, segmentDir)
+	b, err := readPayload(in.fs, dir, i.Place, int(i.Descriptor.Size))
+	if err == nil {
+		epoch, _ := codec.EpochOf(i.Term)
+		err = i.Descriptor.Matches(b, epoch)
+	}
+	if err == nil {
+		i.Batch = b
+		return nil
+	}
+	i.Damage = err
+	in.blame(corruptf(filepath.Join(dir, segmentName(i.Place.Segment)), i.Place.Position, "entry %d: %v", i.Index, err))
+	return nil
+}
+
+// Dirs lists the replicas' directories below a broker's data directory: those
+// that hold a hard state, in order of name.
+func Dirs(fs FS, data string) ([]string, error) {
+	names, err := fs.ReadDir(data)
+	if err != nil {
+		return nil, fmt.Errorf("list %s: %w", data, err)
+	}
+	var out []string
+	for _, n := range names {
+		if !n.Dir {
+			if n.Name == hardName {
+				return []string{data}, nil
+			}
+			continue
+		}
+		below, err := fs.ReadDir(filepath.Join(data, n.Name))
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("list %s: %w", n.Name, err))
+		}
+		for _, b := range below {
+			if b.Name == hardName && !b.Dir {
+				out = append(out, filepath.Join(data, n.Name))
+			}
+		}
+	}
+	return out, nil
+}

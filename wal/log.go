@@ -1,0 +1,359 @@
+package wal
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/troupe-mq/troupe/codec"
+)
+
+// Log is the writing half of a replica's log. One caller at a time owns it,
+// a Lane of the disk port; the reading half is the Index and its Views.
+//
+// The directory of a replica:
+//
+//	hard                      the Hard state, two slots
+//	wal/00000000000000000002  descriptors, from that index on (tidwall/wal)
+//	seg/00000000000000000000.seg  batches, from that offset on
+//	snap/00000000000000000900     a state machine as of that index
+type Log struct {
+	fs   FS
+	dir  string
+	hard *hardFile
+	wal  *engine
+	seg  segmentWriter
+
+	synced codec.Index // entries up to it are fsynced
+	sync   bool        // fsync before Write returns
+	ended  error       // why the log is not to be used any more
+}
+
+// Options shape a log. The zero value is good.
+type Options struct {
+	// SegmentBytes is the size at which a segment file is ended, 64 MiB by
+	// default. A batch larger than it has a segment of its own.
+	SegmentBytes int64
+	// NoSync leaves durability to the operating system: what Write reports
+	// survives the end of the process but not of the machine.
+	NoSync bool
+	// CacheBytes bounds the entry data kept in memory for consensus, 32 KiB
+	// by default. What is not yet applied is always kept.
+	CacheBytes int
+}
+
+// SegmentBytesDefault is the size of segment files unless told otherwise.
+const SegmentBytesDefault = 64 << 20
+
+func (o Options) withDefaults() Options {
+	if o.SegmentBytes <= 0 {
+		o.SegmentBytes = SegmentBytesDefault
+	}
+	if o.CacheBytes <= 0 {
+		o.CacheBytes = 32 << 10
+	}
+	return o
+}
+
+// Write is one step of a replica towards its disk.
+type Write struct {
+	// Vote, when set, is a term and a vote to make durable before Entries.
+	Vote *Vote
+	// Commit is the commit index known when the write was made. It goes to
+	// the disk with whatever is written next, never beyond what is durable.
+	Commit codec.Index
+	// Entries follow each other by index. The first may be at or below the
+	// log's last: then the log is cut before it.
+	Entries []Entry
+}
+
+// Vote is the part of the hard state that consensus owns.
+type Vote struct {
+	Term codec.Term
+	For  codec.ReplicaID
+}
+
+const (
+	hardName    = "hard"
+	walDir      = "wal"
+	segmentDir  = "seg"
+	snapshotDir = "snap"
+)
+
+// Write makes group durable: the last vote first, then all entries with their
+// payloads. It fills in each entry's Place. Afterwards all of it is durable,
+// or an error is returned and the log must be closed: nothing is known then
+// of what was written, and nothing of it may be promised.
+func (l *Log) Write(group ...*Write) error {
+	if l.ended != nil {
+		return fmt.Errorf("write to %s: %w", l.dir, l.ended)
+	}
+	if err := l.write(group); err != nil {
+		l.ended = errors.Join(ErrClosed, err)
+		return fmt.Errorf("write to %s: %w", l.dir, err)
+	}
+	return nil
+}
+
+func (l *Log) write(group []*Write) error {
+	if err := l.writeVote(group); err != nil {
+		return err
+	}
+	var run []Entry // consecutive entries of several writes
+	var from []*Write
+	for _, w := range group {
+		if len(w.Entries) == 0 {
+			continue
+		}
+		if first := w.Entries[0].Index; first <= l.wal.last || len(run) > 0 && first <= run[len(run)-1].Index {
+			if err := l.appendRun(run, from); err != nil {
+				return err
+			}
+			run, from = run[:0], from[:0]
+			if err := l.cut(first); err != nil {
+				return err
+			}
+		}
+		run, from = append(run, w.Entries...), append(from, w)
+	}
+	return l.appendRun(run, from)
+}
+
+// writeVote makes the last vote of the group durable before entries that rest
+// on it, so that the term on disk is never older than the log's last term.
+func (l *Log) writeVote(group []*Write) error {
+	next := l.hard.now
+	changed := false
+	for _, w := range group {
+		next.Commit = max(next.Commit, min(w.Commit, l.synced))
+		if w.Vote != nil {
+			changed = changed || next.Term != w.Vote.Term || next.Vote != w.Vote.For
+			next.Term, next.Vote = w.Vote.Term, w.Vote.For
+		}
+	}
+	if !changed {
+		l.hard.now.Commit = next.Commit
+		return nil
+	}
+	next.Durable = l.synced
+	return l.hard.write(next)
+}
+
+// appendRun writes payloads, then descriptors, then fsyncs both. Whichever
+// reaches the disk first, an entry counts only when both have.
+func (l *Log) appendRun(run []Entry, from []*Write) error {
+	if len(run) == 0 {
+		return nil
+	}
+	if want := l.wal.last + 1; run[0].Index != want {
+		panic(fmt.Sprintf("wal: append of entry %d to %s, whose next is %d", run[0].Index, l.dir, want))
+	}
+	for i := range run {
+		if err := l.place(&run[i]); err != nil {
+			return err
+		}
+	}
+	if err := l.seg.flush(); err != nil {
+		return err
+	}
+	if err := l.wal.append(run, l.synced); err != nil {
+		return err
+	}
+	i := 0
+	for _, w := range from {
+		i += copy(w.Entries, run[i:])
+	}
+	if !l.sync {
+		return nil
+	}
+	return l.syncAll()
+}
+
+func (l *Log) syncAll() error {
+	if err := l.seg.sync(); err != nil {
+		return err
+	}
+	if err := l.wal.sync(); err != nil {
+		return err
+	}
+	l.synced = l.wal.last
+	return nil
+}
+
+func (l *Log) place(e *Entry) (err error) {
+	d, ok, err := e.batch()
+	if err != nil {
+		panic("wal: entry to be written does not hold: " + err.Error())
+	}
+	if !ok {
+		return nil
+	}
+	epoch, fits := codec.EpochOf(e.Term)
+	if !fits || len(e.Payload) != int(d.Size) || d.Head(epoch) != [codec.BatchHeadBytes]byte(e.Payload[:codec.BatchHeadBytes]) {
+		panic(fmt.Sprintf("wal: payload of entry %d is not what its descriptor says", e.Index))
+	}
+	e.Place, err = l.seg.place(e.Payload)
+	return err
+}
+
+// cut removes entries from index first on: the WAL is cut, durably, before the
+// segment's position goes back and bytes are overwritten.
+func (l *Log) cut(first codec.Index) error {
+	if first > l.wal.last {
+		return nil
+	}
+	if first <= l.hard.now.Commit || first <= l.hard.now.Before {
+		panic(fmt.Sprintf("wal: cut of %s at entry %d, committed up to %d", l.dir, first, l.hard.now.Commit))
+	}
+	back, found, err := l.firstPlace(first)
+	if err != nil {
+		return err
+	}
+	if err := l.lowerRecoveryPoint(first - 1); err != nil {
+		return err
+	}
+	if err := l.wal.truncateBack(first - 1); err != nil {
+		return err
+	}
+	l.synced = min(l.synced, first-1)
+	if !found {
+		return nil
+	}
+	return l.rewind(back)
+}
+
+// lowerRecoveryPoint keeps the recovery point below a cut before it is made:
+// a log that was cut is shorter, not damaged.
+func (l *Log) lowerRecoveryPoint(to codec.Index) error {
+	if l.hard.now.Durable <= to {
+		return nil
+	}
+	next := l.hard.now
+	next.Durable = to
+	return l.hard.write(next)
+}
+
+// firstPlace is where the first payload at or above index lies.
+func (l *Log) firstPlace(index codec.Index) (p Place, found bool, err error) {
+	for index <= l.wal.last {
+		list, err := readEntries(l.fs, l.wal.dir, l.wal.files, index, l.wal.last+1, 1<<20)
+		if err != nil {
+			return p, false, err
+		}
+		for i := range list {
+			if _, ok, err := list[i].batch(); err != nil {
+				return p, false, err
+			} else if ok {
+				return list[i].Place, true, nil
+			}
+		}
+		index += codec.Index(len(list))
+	}
+	return p, false, nil
+}
+
+// rewind lets the next batch go to p, and removes segments behind it.
+func (l *Log) rewind(p Place) error {
+	if err := l.seg.close(); err != nil {
+		return fmt.Errorf("close segment: %w", err)
+	}
+	if err := l.removeSegmentsBehind(p.Segment); err != nil {
+		return err
+	}
+	return l.seg.resume(p.Segment, p.Position)
+}
+
+func (l *Log) removeSegmentsBehind(base codec.Offset) error {
+	names, err := l.fs.ReadDir(l.seg.dir)
+	if err != nil {
+		return fmt.Errorf("list segments: %w", err)
+	}
+	for _, n := range names {
+		if b, ok := parseSegmentName(n.Name); ok && b > base {
+			if err := l.fs.Remove(filepath.Join(l.seg.dir, n.Name)); err != nil {
+				return fmt.Errorf("remove segment: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// resume opens the segment of base so that the next batch goes to position.
+func (s *segmentWriter) resume(base codec.Offset, position int64) error {
+	f, err := s.fs.Open(filepath.Join(s.dir, segmentName(base)), true)
+	if err != nil {
+		return fmt.Errorf("open segment: %w", err)
+	}
+	size, err := f.Size()
+	if err != nil {
+		return errors.Join(fmt.Errorf("size of segment: %w", err), f.Close())
+	}
+	s.file, s.base, s.position, s.allocated, s.written, s.namesNew = f, base, position, size, true, true
+	return nil
+}
+
+// Rest writes the recovery point and the commit index down, so that damage to
+// anything acknowledged is told from a torn write. A log that falls idle, and
+// one that closes, rests.
+func (l *Log) Rest(commit codec.Index) error {
+	if l.ended != nil {
+		return fmt.Errorf("rest of %s: %w", l.dir, l.ended)
+	}
+	err := func() error {
+		if !l.sync {
+			if err := l.syncAll(); err != nil {
+				return err
+			}
+		}
+		next := l.hard.now
+		next.Commit, next.Durable = max(next.Commit, min(commit, l.synced)), l.synced
+		if next.Commit == l.hard.now.Commit && next.Durable == l.hard.now.Durable {
+			return nil
+		}
+		return l.hard.write(next)
+	}()
+	if err != nil {
+		l.ended = errors.Join(ErrClosed, err)
+		return fmt.Errorf("rest of %s: %w", l.dir, err)
+	}
+	return nil
+}
+
+// SetConf writes a new configuration down: conf is raft's ConfState as of
+// entry asOf, which must be durable.
+func (l *Log) SetConf(conf []byte, asOf codec.Index) error {
+	return l.setHard(func(h *Hard) {
+		h.Conf, h.ConfAsOf = conf, asOf
+		h.Commit = max(h.Commit, min(asOf, l.synced))
+	})
+}
+
+func (l *Log) setHard(change func(*Hard)) error {
+	if l.ended != nil {
+		return fmt.Errorf("hard state of %s: %w", l.dir, l.ended)
+	}
+	next := l.hard.now
+	change(&next)
+	if err := l.hard.write(next); err != nil {
+		l.ended = errors.Join(ErrClosed, err)
+		return fmt.Errorf("hard state of %s: %w", l.dir, err)
+	}
+	return nil
+}
+
+// Close lets go of all files. A log whose last call succeeded should rest
+// before.
+func (l *Log) Close() error {
+	if l.ended == nil {
+		l.ended = ErrClosed
+	}
+	errs := []error{l.seg.close()}
+	if l.wal != nil {
+		errs = append(errs, l.wal.close())
+	}
+	if l.hard != nil {
+		errs = append(errs, l.hard.file.Close())
+	}
+	l.wal, l.hard = nil, nil
+	return errors.Join(errs...)
+}

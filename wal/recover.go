@@ -1,0 +1,350 @@
+package wal
+
+import (
+	"errors"
+	"fmt"
+	iofs "io/fs"
+	"path/filepath"
+	"strings"
+
+	"github.com/troupe-mq/troupe/codec"
+)
+
+// Opened is what Open found.
+type Opened struct {
+	Log      *Log
+	Index    *Index
+	Hard     Hard
+	Snapshot *Snapshot // the newest that holds; nil without one
+
+	// Cut is the number of entries of the last unsynced group that did not
+	// hold and were cut away. Were any of them acknowledged, then the disk
+	// damaged its newest bytes while nothing had been written behind them:
+	// the one case that cannot be told from a torn write.
+	Cut int
+}
+
+// Create makes the directory of a new replica, whole or not at all: its log
+// begins behind entry h.Before. The parent must exist.
+func Create(fs FS, dir string, h Hard) error {
+	if _, err := fs.ReadDir(dir); err == nil {
+		return fmt.Errorf("create log: %s exists", dir)
+	}
+	fresh := dir + ".new"
+	if err := fs.RemoveAll(fresh); err != nil {
+		return fmt.Errorf("create log: %w", err)
+	}
+	if err := createIn(fs, fresh, h); err != nil {
+		return fmt.Errorf("create log %s: %w", dir, err)
+	}
+	if err := fs.Rename(fresh, dir); err != nil {
+		return fmt.Errorf("create log: %w", err)
+	}
+	if err := fs.SyncDir(filepath.Dir(dir)); err != nil {
+		return &SyncFailed{fmt.Errorf("create log: %w", err)}
+	}
+	return nil
+}
+
+func createIn(fs FS, dir string, h Hard) (err error) {
+	for _, d := range []string{dir, filepath.Join(dir, walDir), filepath.Join(dir, segmentDir), filepath.Join(dir, snapshotDir)} {
+		if err := fs.MkdirAll(d); err != nil {
+			return err
+		}
+	}
+	// An empty file whose name is an index makes that the library's first.
+	if err := makeEmpty(fs, filepath.Join(dir, walDir, walName(h.Before+1))); err != nil {
+		return err
+	}
+	f, err := fs.Open(filepath.Join(dir, hardName), true)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	hard := &hardFile{file: f, name: hardName}
+	if err := hard.write(h); err != nil {
+		return err
+	}
+	if err := fs.SyncDir(filepath.Join(dir, walDir)); err != nil {
+		return err
+	}
+	return fs.SyncDir(dir)
+}
+
+func makeEmpty(fs FS, name string) error {
+	f, err := fs.Open(name, true)
+	if err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	return f.Close()
+}
+
+// Exists says whether dir holds a log that Create finished.
+func Exists(fs FS, dir string) (bool, error) {
+	_, err := fs.ReadDir(dir)
+	if errors.Is(err, iofs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// recovery is one Open at work.
+type recovery struct {
+	fs    FS
+	dir   string
+	opts  Options
+	visit func(*Entry)
+	hard  *hardFile
+	x     *Index
+
+	files  []codec.Index
+	proven codec.Index // entries up to it were fsynced: the disk said so
+	tail   []found     // entries above proven, in order
+	good   int64       // end of the last whole entry of the last file
+	cut    int
+}
+
+// Open finds again what was made durable in dir. Entries that hold, but were
+// written in a group whose fsync was not proved, are written once more and
+// fsynced before Open returns: a page cache that lost an fsync calls its
+// pages clean. visit, when given, sees each committed entry in order.
+// Errors: Corrupt when something that was durable does not hold, or the
+// disk's.
+func Open(fs FS, dir string, o Options, visit func(*Entry)) (*Opened, error) {
+	r := &recovery{fs: fs, dir: dir, opts: o.withDefaults(), visit: visit}
+	opened, err := r.open()
+	if err != nil {
+		if r.hard != nil {
+			err = errors.Join(err, r.hard.file.Close())
+		}
+		return nil, fmt.Errorf("open log %s: %w", dir, err)
+	}
+	return opened, nil
+}
+
+func (r *recovery) open() (o *Opened, err error) {
+	if r.hard, err = openHard(r.fs, r.path(hardName)); err != nil {
+		return nil, err
+	}
+	h := r.hard.now
+	r.proven = max(h.Durable, h.Before)
+	r.x = newIndex(r.fs, r.path(segmentDir), h, r.opts)
+	if err := r.finishTruncation(); err != nil {
+		return nil, err
+	}
+	if err := r.scan(); err != nil {
+		return nil, err
+	}
+	if err := r.checkPayloads(); err != nil {
+		return nil, err
+	}
+	if last := r.x.Last(); last < max(h.Commit, h.Durable) {
+		return nil, corruptf(r.path(walDir), -1, "the log ends at entry %d, but entry %d was durable", last, max(h.Commit, h.Durable))
+	}
+	if err := r.checkSegments(); err != nil {
+		return nil, err
+	}
+	r.x.own()
+	snap, err := newestSnapshot(r.fs, r.path(snapshotDir), h.Before)
+	if err != nil {
+		return nil, err
+	}
+	log, err := r.writer()
+	if err != nil {
+		return nil, err
+	}
+	return &Opened{Log: log, Index: r.x, Hard: log.hard.now, Snapshot: snap, Cut: r.cut}, nil
+}
+
+func (r *recovery) path(name string) string { return filepath.Join(r.dir, name) }
+
+// finishTruncation completes what the library began when it cut the log: a
+// file X.END was whole and durable before it got its name, so files from X on
+// go and it takes X's place. Temporary files go.
+func (r *recovery) finishTruncation() error {
+	dir := r.path(walDir)
+	files, left, err := listWAL(r.fs, dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range left {
+		stem, end := strings.CutSuffix(name, ".END")
+		first, ok := parseWALName(stem)
+		switch {
+		case strings.HasSuffix(name, ".TEMP"):
+			err = r.fs.Remove(filepath.Join(dir, name))
+		case end && ok:
+			err = r.finishEnd(dir, name, first, files)
+		default:
+			err = corruptf(filepath.Join(dir, name), -1, "no call of ours leaves such a file")
+		}
+		if err != nil {
+			return fmt.Errorf("finish truncation: %w", err)
+		}
+	}
+	if len(left) > 0 {
+		if err := r.fs.SyncDir(dir); err != nil {
+			return &SyncFailed{err}
+		}
+	}
+	if r.files, _, err = listWAL(r.fs, dir); err != nil {
+		return err
+	}
+	if len(r.files) == 0 {
+		return corruptf(dir, -1, "there is no WAL file")
+	}
+	return nil
+}
+
+func (r *recovery) finishEnd(dir, name string, first codec.Index, files []codec.Index) error {
+	for i := len(files) - 1; i >= 0 && files[i] >= first; i-- {
+		if err := r.fs.Remove(filepath.Join(dir, walName(files[i]))); err != nil {
+			return err
+		}
+	}
+	return r.fs.Rename(filepath.Join(dir, name), filepath.Join(dir, walName(first)))
+}
+
+// scan reads all descriptors and fills the index.
+func (r *recovery) scan() error {
+	if r.files[0] > r.x.before+1 {
+		return corruptf(r.path(walDir), -1, "the first WAL file begins at entry %d, want %d or before", r.files[0], r.x.before+1)
+	}
+	next := r.files[0]
+	for i, first := range r.files {
+		name := filepath.Join(r.path(walDir), walName(first))
+		if first != next {
+			return corruptf(name, -1, "the file before it ends at entry %d", next-1)
+		}
+		p, err := readFile(r.fs, name)
+		if err != nil {
+			return fmt.Errorf("read WAL: %w", err)
+		}
+		good, bad, err := walkWAL(p, first, func(f found) error { next = f.Index + 1; return r.meet(f) })
+		if err != nil {
+			return err
+		}
+		if bad == nil {
+			r.good = good
+			continue
+		}
+		// The library fsyncs a file before it makes the next, so a bad entry
+		// before the last file was durable.
+		if behind := provedBehind(p[good:], next); i+1 < len(r.files) || next <= r.proven || behind >= next {
+			return &Corrupt{File: name, At: good, Why: bad.Error()}
+		}
+		r.good = good
+		r.cut++
+	}
+	return nil
+}
+
+// meet takes in one whole entry.
+func (r *recovery) meet(f found) error {
+	if f.Index <= r.x.before {
+		return nil
+	}
+	if term, _ := r.x.Term(r.x.Last()); f.Term < term {
+		return corruptf(r.path(walDir), f.At, "entry %d has term %d behind term %d", f.Index, f.Term, term)
+	}
+	d, ok, err := f.batch()
+	if err != nil {
+		return corruptf(r.path(walDir), f.At, "entry %d: %v", f.Index, err)
+	}
+	if ok && d.BaseOffset != r.x.Next() {
+		return corruptf(r.path(walDir), f.At, "entry %d has base offset %d, want %d", f.Index, d.BaseOffset, r.x.Next())
+	}
+	e := f.Entry
+	r.x.Add([]Entry{e})
+	if e.Index <= r.hard.now.Commit {
+		r.x.Commit(e.Index)
+		if r.visit != nil {
+			r.visit(&e)
+		}
+	}
+	if f.Synced > r.proven {
+		r.proven = f.Synced
+		r.tail = r.tail[:0:0]
+	}
+	if f.Index > r.proven {
+		r.tail = append(r.tail, f)
+	}
+	return nil
+}
+
+// checkPayloads verifies the batches of the last group, whose fsync nothing
+// proves, and cuts the log before the first that does not hold.
+func (r *recovery) checkPayloads() error {
+	for i := range r.tail {
+		why, err := r.checkPayload(&r.tail[i].Entry)
+		if err != nil {
+			return err
+		}
+		if why == nil {
+			continue
+		}
+		r.cut += len(r.tail) - i
+		bad := r.tail[i]
+		r.x.truncate(bad.Index)
+		r.tail, r.good = r.tail[:i], bad.At
+		return r.dropFilesFrom(bad.Index)
+	}
+	return nil
+}
+
+// dropFilesFrom removes the WAL files that begin above index: the group that
+// is cut there went on into them. They are gone for good before the file that
+// holds index is cut, so that no gap can ever be seen.
+func (r *recovery) dropFilesFrom(index codec.Index) error {
+	dir := r.path(walDir)
+	n := len(r.files)
+	for n > 1 && r.files[n-1] > index {
+		n--
+		if err := r.fs.Remove(filepath.Join(dir, walName(r.files[n]))); err != nil {
+			return fmt.Errorf("cut last group: %w", err)
+		}
+	}
+	if n == len(r.files) {
+		return nil
+	}
+	r.files = r.files[:n]
+	if err := r.fs.SyncDir(dir); err != nil {
+		return &SyncFailed{err}
+	}
+	return nil
+}
+
+// checkPayload says why the batch of e does not hold; nil when it does.
+func (r *recovery) checkPayload(e *Entry) (why, err error) {
+	d, ok, err := e.batch()
+	if !ok || err != nil {
+		return err, nil
+	}
+	epoch, fits := codec.EpochOf(e.Term)
+	if !fits {
+		return nil, corruptf(r.path(walDir), -1, "entry %d has term %d", e.Index, e.Term)
+	}
+	b, err := readPayload(r.fs, r.path(segmentDir), e.Place, int(d.Size))
+	if errors.Is(err, iofs.ErrNotExist) {
+		return err, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return d.Matches(b, epoch), nil
+}
+
+// readPayload reads what lies at p, or as much of it as there is.
+func readPayload(fs FS, dir string, p Place, size int) (b codec.Batch, err error) {
+	f, err := fs.Open(filepath.Join(dir, segmentName(p.Segment)), false)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	b = make(codec.Batch, size)
+	n, err := readFull(f, b, p.Position)
+	return b[:n], err
+}

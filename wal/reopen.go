@@ -1,0 +1,196 @@
+package wal
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/troupe-mq/troupe/codec"
+)
+
+// checkSegments compares the segment files with what descriptors say: each is
+// there and long enough, and none is there that nothing points into.
+func (r *recovery) checkSegments() error {
+	names, err := r.fs.ReadDir(r.path(segmentDir))
+	if err != nil {
+		return fmt.Errorf("list segments: %w", err)
+	}
+	size := make(map[codec.Offset]int64, len(names))
+	for _, n := range names {
+		if base, ok := parseSegmentName(n.Name); ok {
+			size[base] = n.Size
+		}
+	}
+	for _, s := range r.x.segments() {
+		name := filepath.Join(r.path(segmentDir), segmentName(s.base))
+		n, ok := size[s.base]
+		if !ok {
+			return corruptf(name, -1, "the file is missing")
+		}
+		if n < s.bytes {
+			return corruptf(name, n, "the file ends %d bytes before its last batch does", s.bytes-n)
+		}
+		delete(size, s.base)
+	}
+	return r.removeSegments(names, size)
+}
+
+// removeSegments removes files that no entry points into: left by a crash
+// between making a file and writing its first entry, or in retention.
+func (r *recovery) removeSegments(names []DirEntry, unused map[codec.Offset]int64) error {
+	for _, n := range names {
+		base, ok := parseSegmentName(n.Name)
+		if !ok {
+			continue
+		}
+		if _, ok := unused[base]; !ok {
+			continue
+		}
+		if err := r.fs.Remove(filepath.Join(r.path(segmentDir), n.Name)); err != nil {
+			return fmt.Errorf("remove unused segment: %w", err)
+		}
+	}
+	return nil
+}
+
+// segments are all segments that the index knows.
+func (x *Index) segments() []*segment {
+	all := append([]*segment(nil), x.closed...)
+	if x.active.base != noSegment {
+		active := x.active
+		all = append(all, &active)
+	}
+	return all
+}
+
+// writer opens the log for writing behind what holds.
+func (r *recovery) writer() (l *Log, err error) {
+	if err := r.trimWAL(); err != nil {
+		return nil, err
+	}
+	l = &Log{fs: r.fs, dir: r.dir, hard: r.hard, sync: !r.opts.NoSync, synced: r.proven}
+	l.seg = segmentWriter{fs: r.fs, dir: r.path(segmentDir), bytesMax: r.opts.SegmentBytes}
+	defer func() {
+		if err != nil {
+			r.hard = nil
+			err = errors.Join(err, l.Close())
+		}
+	}()
+	if s := r.x.active; s.base != noSegment {
+		if err := l.seg.resume(s.base, s.bytes); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.writeTailAgain(); err != nil {
+		return nil, err
+	}
+	if l.wal, err = openEngine(r.fs, r.path(walDir), r.files, r.x.Last()); err != nil {
+		return nil, err
+	}
+	l.wal.namesNew = true
+	if err := l.syncAll(); err != nil {
+		return nil, err
+	}
+	return l, r.settleHard(l)
+}
+
+// settleHard writes down what was just proved, with a term at least that of
+// the last entry.
+func (r *recovery) settleHard(l *Log) error {
+	next := l.hard.now
+	if term, _ := r.x.Term(r.x.Last()); next.Term < term {
+		next.Term, next.Vote = term, 0
+	}
+	if next.Durable = l.synced; next.Durable == l.hard.now.Durable && next.Term == l.hard.now.Term {
+		return nil
+	}
+	return l.hard.write(next)
+}
+
+// trimWAL cuts the last WAL file behind its last good entry, durably, before
+// the library sees it.
+func (r *recovery) trimWAL() error {
+	name := filepath.Join(r.path(walDir), walName(r.files[len(r.files)-1]))
+	f, err := r.fs.Open(name, false)
+	if err != nil {
+		return fmt.Errorf("trim WAL: %w", err)
+	}
+	size, err := f.Size()
+	if err == nil && size > r.good {
+		if err = f.Truncate(r.good); err == nil {
+			if serr := f.Sync(); serr != nil {
+				err = &SyncFailed{serr}
+			}
+		}
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("trim WAL: %w", err)
+	}
+	return nil
+}
+
+// writeTailAgain writes the kept entries of the unproved group over
+// themselves, payloads and descriptors, and fsyncs them.
+func (r *recovery) writeTailAgain() error {
+	for i := range r.tail {
+		e := &r.tail[i].Entry
+		d, ok, err := e.batch()
+		if err != nil {
+			return err
+		}
+		if !ok {
+			continue
+		}
+		b, err := readPayload(r.fs, r.path(segmentDir), e.Place, int(d.Size))
+		if err != nil {
+			return fmt.Errorf("read last group: %w", err)
+		}
+		if err := rewrite(r.fs, filepath.Join(r.path(segmentDir), segmentName(e.Place.Segment)), e.Place.Position, b); err != nil {
+			return err
+		}
+	}
+	if len(r.tail) == 0 {
+		return nil
+	}
+	if err := r.fs.SyncDir(r.path(segmentDir)); err != nil {
+		return &SyncFailed{err}
+	}
+	return r.rewriteWALTail()
+}
+
+// rewriteWALTail covers the last file only: files before it the library
+// fsynced, or would have failed.
+func (r *recovery) rewriteWALTail() error {
+	last := r.files[len(r.files)-1]
+	from := int64(-1)
+	for i := range r.tail {
+		if r.tail[i].Index >= last {
+			from = r.tail[i].At
+			break
+		}
+	}
+	if from < 0 {
+		return nil
+	}
+	name := filepath.Join(r.path(walDir), walName(last))
+	p, err := readFile(r.fs, name)
+	if err != nil {
+		return fmt.Errorf("read last group: %w", err)
+	}
+	return rewrite(r.fs, name, from, p[from:])
+}
+
+func rewrite(fs FS, name string, at int64, p []byte) (err error) {
+	f, err := fs.Open(name, false)
+	if err != nil {
+		return fmt.Errorf("write last group again: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if err := f.WriteAt(at, p); err != nil {
+		return fmt.Errorf("write last group again: %w", err)
+	}
+	if err := f.Sync(); err != nil {
+		return &SyncFailed{fmt.Errorf("last group: %w", err)}
+	}
+	return nil
+}
