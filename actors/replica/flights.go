@@ -1,0 +1,108 @@
+package replica
+
+import "github.com/troupe-mq/troupe/codec"
+
+// flights lies over the table of producers: the batches of each producer that
+// this leader proposed and that are not yet committed, oldest first. A change
+// of role or term drops it whole.
+type flights map[int64][]*proposal
+
+func (f *flights) add(p *proposal) {
+	if p.desc.ProducerID < 0 {
+		return
+	}
+	if *f == nil {
+		*f = flights{}
+	}
+	(*f)[p.desc.ProducerID] = append((*f)[p.desc.ProducerID], p)
+}
+
+// remove takes out p, which is its producer's oldest: commits keep order.
+func (f flights) remove(p *proposal) {
+	if p.desc.Count == 0 || p.desc.ProducerID < 0 {
+		return
+	}
+	of := f[p.desc.ProducerID]
+	if len(of) == 1 {
+		delete(f, p.desc.ProducerID)
+		return
+	}
+	f[p.desc.ProducerID] = of[1:]
+}
+
+// repeated checks the sequence of an idempotent batch. It is done when the
+// batch is not to be appended: a duplicate, which has or shares its answer
+// (nil), or one refused.
+func (m *Mind) repeated(b codec.Batch, token any) (done bool, err error) {
+	id, epoch, first := b.ProducerID(), b.ProducerEpoch(), b.BaseSequence()
+	if id < 0 {
+		return false, nil
+	}
+	if epoch < 0 || first < 0 {
+		return true, codec.Errorf(codec.InvalidArgument, "producer %d with epoch %d and sequence %d: neither may be negative", id, epoch, first)
+	}
+	w := m.window(id)
+	if !w.known {
+		return false, nil
+	}
+	switch {
+	case epoch < w.epoch:
+		return true, codec.Errorf(codec.Fenced, "producer %d has epoch %d here, the batch is of epoch %d", id, w.epoch, epoch)
+	case epoch > w.epoch && first != 0:
+		return true, codec.Errorf(codec.SequenceGap, "producer %d begins epoch %d with sequence %d, want 0", id, epoch, first)
+	case epoch > w.epoch:
+		return false, nil
+	}
+	last := lastSequence(first, b.Count())
+	for _, p := range w.flying {
+		if p.desc.ProducerEpoch == epoch && p.desc.BaseSequence == first && p.desc.Count == b.Count() {
+			p.tokens = append(p.tokens, token)
+			return true, nil
+		}
+	}
+	for _, r := range w.applied {
+		if r.first == first && r.last == last {
+			m.answers = append(m.answers, Answer{Token: token, Base: r.base, AppendTime: r.time})
+			return true, nil
+		}
+	}
+	return w.follows(id, first)
+}
+
+// window is what is known of one producer, in its newest epoch.
+type window struct {
+	known   bool
+	epoch   int16
+	last    int32 // sequence
+	applied []remembered
+	flying  []*proposal
+}
+
+func (m *Mind) window(id int64) window {
+	var w window
+	if p := m.producers.byID[id]; p != nil {
+		w = window{known: true, epoch: p.epoch, last: p.batches[len(p.batches)-1].last, applied: p.batches}
+	}
+	w.flying = m.flights[id]
+	if n := len(w.flying); n > 0 {
+		d := w.flying[n-1].desc
+		if d.ProducerEpoch != w.epoch {
+			w.applied = nil
+		}
+		w.known, w.epoch, w.last = true, d.ProducerEpoch, lastSequence(d.BaseSequence, d.Count)
+	}
+	return w
+}
+
+// follows says whether first is the sequence that the producer owes next.
+func (w window) follows(id int64, first int32) (done bool, err error) {
+	want := int32((int64(w.last) + 1) & sequenceMask)
+	ahead := (int64(first) - int64(want)) & sequenceMask // round the circle of 2^31
+	switch {
+	case ahead == 0:
+		return false, nil
+	case ahead > sequenceMask/2:
+		return true, codec.Errorf(codec.DuplicateSequence, "producer %d sent sequence %d again: it is at %d and its last %d batches are remembered", id, first, want, BatchesRemembered)
+	}
+	return true, codec.Errorf(codec.SequenceGap, "producer %d sent sequence %d, %d is due", id, first, want)
+}

@@ -1,0 +1,531 @@
+package replica
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/stretchr/testify/require"
+	"github.com/troupe-mq/troupe/codec"
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+)
+
+// disk is what survives a crash of one replica. It is also the mind's
+// Storage, so it shows only what is durable.
+type disk struct {
+	term     codec.Term
+	vote     codec.ReplicaID
+	commit   codec.Index
+	conf     []byte
+	confAsOf codec.Index
+	start    codec.Index // the snapshot's index: the log begins after it
+	startAt  codec.Term
+	snap     Snapshot // at start
+	entries  []Entry  // with payloads
+
+	installed int // snapshots
+}
+
+func newDisk(voters []codec.ReplicaID) *disk {
+	d := &disk{snap: Snapshot{Producers: NewProducers()}}
+	d.start, d.startAt, d.conf = Bootstrap(voters)
+	d.term, d.commit, d.confAsOf = d.startAt, d.start, d.start
+	return d
+}
+
+func (d *disk) last() codec.Index { return d.start + codec.Index(len(d.entries)) }
+
+func (d *disk) at(i codec.Index) *Entry { return &d.entries[i-d.start-1] }
+
+func (d *disk) InitialState() (*raftpb.HardState, *raftpb.ConfState, error) {
+	term, vote, commit := uint64(d.term), uint64(d.vote), uint64(d.commit)
+	cs, err := ParseConf(d.conf)
+	return &raftpb.HardState{Term: &term, Vote: &vote, Commit: &commit}, cs, err
+}
+
+func (d *disk) Entries(lo, hi, maxSize uint64) ([]*raftpb.Entry, error) {
+	if lo <= uint64(d.start) {
+		return nil, raft.ErrCompacted
+	}
+	var out []*raftpb.Entry
+	size := 0
+	for i := codec.Index(lo); i < codec.Index(hi); i++ {
+		e := d.at(i)
+		index, term := uint64(e.Index), uint64(e.Term)
+		if size += len(e.Data); len(out) > 0 && uint64(size) > maxSize {
+			break
+		}
+		out = append(out, &raftpb.Entry{Index: &index, Term: &term, Type: e.Type.Enum(), Data: e.Data})
+	}
+	return out, nil
+}
+
+func (d *disk) Term(i uint64) (uint64, error) {
+	switch {
+	case i < uint64(d.start):
+		return 0, raft.ErrCompacted
+	case i == uint64(d.start):
+		return uint64(d.startAt), nil
+	case i > uint64(d.last()):
+		return 0, raft.ErrUnavailable
+	}
+	return uint64(d.at(codec.Index(i)).Term), nil
+}
+
+func (d *disk) FirstIndex() (uint64, error) { return uint64(d.start) + 1, nil }
+func (d *disk) LastIndex() (uint64, error)  { return uint64(d.last()), nil }
+
+// Snapshot follows raft.md 2.5: the configuration is the latest applied one.
+func (d *disk) Snapshot() (*raftpb.Snapshot, error) {
+	cs, err := ParseConf(d.conf)
+	if err != nil {
+		return nil, err
+	}
+	s := d.snap
+	s.ConfAsOf = d.confAsOf
+	index, term := uint64(d.start), uint64(d.startAt)
+	return &raftpb.Snapshot{Data: s.Encode(nil), Metadata: &raftpb.SnapshotMetadata{ConfState: cs, Index: &index, Term: &term}}, nil
+}
+
+// write makes one Append durable, as the body's disk port does.
+func (d *disk) write(a *Append) {
+	d.term, d.vote = a.Term, a.Vote
+	if a.Snapshot != nil {
+		d.installed++
+		m := a.Snapshot.GetMetadata()
+		snap, err := ParseSnapshot(a.Snapshot.GetData())
+		must(err)
+		d.start, d.startAt, d.entries = codec.Index(m.GetIndex()), codec.Term(m.GetTerm()), nil
+		d.snap, d.confAsOf = snap, snap.ConfAsOf
+		d.conf, err = proto.Marshal(m.GetConfState())
+		must(err)
+	}
+	if len(a.Entries) > 0 {
+		d.entries = append(slices.Clone(d.entries[:a.Entries[0].Index-d.start-1]), a.Entries...)
+	}
+	if d.commit = max(d.commit, a.Commit); d.commit > d.last() {
+		panic(fmt.Sprintf("commit %d above the end of the log %d", d.commit, d.last()))
+	}
+}
+
+// trim drops the log up to index, which is applied.
+func (d *disk) trim(index codec.Index) {
+	for d.start < index {
+		e := d.entries[0]
+		if desc, ok, _ := codec.ParseBatchEntry(e.Data); ok && e.Type == raftpb.EntryNormal {
+			d.snap.Next, d.snap.AppendTime = desc.Limit(), desc.AppendTime
+			d.snap.Producers.Apply(desc)
+		}
+		d.start, d.startAt, d.entries = e.Index, e.Term, d.entries[1:]
+	}
+}
+
+// open makes a mind from the disk, as the body does after a crash: applied is
+// the durable commit index, everything derived is read again.
+func (d *disk) open(id codec.ReplicaID) (*Mind, error) {
+	producers, err := ImportProducers(d.snap.Producers.Export(nil))
+	must(err)
+	next, time := d.snap.Next, d.snap.AppendTime
+	for _, e := range d.entries {
+		desc, ok, err := codec.ParseBatchEntry(e.Data)
+		must(err)
+		if ok && e.Type == raftpb.EntryNormal {
+			next, time = desc.Limit(), desc.AppendTime
+			if e.Index <= d.commit {
+				producers.Apply(desc)
+			}
+		}
+	}
+	return New(Config{Group: 7, ID: id, Storage: d, Applied: d.commit, ConfAsOf: d.confAsOf,
+		Next: next, AppendTime: time, StartTime: d.snap.AppendTime, Producers: producers})
+}
+
+// node is a replica: its disk, its mind, and what is on the way to the disk.
+type node struct {
+	id       codec.ReplicaID
+	disk     *disk
+	mind     *Mind
+	queue    []*Append
+	payloads map[place]codec.Batch // the body's tail cache
+	checked  map[*raftpb.Message]bool
+}
+
+type place struct {
+	index codec.Index
+	term  codec.Term
+}
+
+// letter is a message on the wire with the payloads behind it.
+type letter struct {
+	msg      *raftpb.Message
+	payloads map[place]codec.Batch
+}
+
+// world plays the bodies, the wire and the disks of one group, and checks
+// after every step what must always hold.
+type world struct {
+	t       require.TestingT
+	nodes   []*node
+	net     []*letter
+	now     codec.Millis
+	say     func(format string, args ...any) // nil for silence
+	leaders map[codec.Term]codec.ReplicaID
+	log     map[codec.Index]Entry   // committed entries, by whoever saw them first
+	values  map[codec.Offset]uint32 // committed batches: base offset to CRC
+	asked   map[int]uint32          // tokens accepted and not answered: CRC
+	acked   map[codec.Offset]uint32 // acknowledged batches
+	unknown int
+	tokens  int
+	heard   func(token int, err error) // every answer; may be nil
+}
+
+func newWorld(t require.TestingT, n int) *world {
+	w := &world{t: t, now: 1000, leaders: map[codec.Term]codec.ReplicaID{}, log: map[codec.Index]Entry{},
+		values: map[codec.Offset]uint32{}, asked: map[int]uint32{}, acked: map[codec.Offset]uint32{}}
+	var voters []codec.ReplicaID
+	for i := range n {
+		voters = append(voters, codec.ReplicaID(i+1))
+	}
+	for _, id := range voters {
+		w.add(id, newDisk(voters))
+	}
+	return w
+}
+
+func (w *world) add(id codec.ReplicaID, d *disk) *node {
+	n := &node{id: id, disk: d, payloads: map[place]codec.Batch{}, checked: map[*raftpb.Message]bool{}}
+	w.nodes = append(w.nodes, n)
+	w.start(n)
+	return n
+}
+
+func (w *world) node(id codec.ReplicaID) *node {
+	for _, n := range w.nodes {
+		if n.id == id {
+			return n
+		}
+	}
+	panic(fmt.Sprintf("no node %d", id))
+}
+
+func (w *world) start(n *node) {
+	m, err := n.disk.open(n.id)
+	require.NoError(w.t, err)
+	n.mind = m
+	w.take(n)
+}
+
+// crash loses what is not durable, and the answers of the requests in flight.
+func (w *world) crash(n *node) {
+	n.queue = nil
+	n.payloads = map[place]codec.Batch{}
+	w.start(n)
+}
+
+func (w *world) saying(format string, args ...any) {
+	if w.say != nil {
+		w.say(format, args...)
+	}
+}
+
+// take carries out the effects of one node.
+func (w *world) take(n *node) {
+	fx := n.mind.Take()
+	if fx.Role != nil {
+		w.lead(n, *fx.Role)
+	}
+	for _, a := range fx.Appends {
+		w.keep(n, a)
+		n.queue = append(n.queue, a)
+		w.saying("  %d appends %s", n.id, describe(a))
+	}
+	for _, m := range fx.Messages {
+		w.promise(n, m)
+		w.post(n, m)
+	}
+	clear(n.checked)
+	for _, e := range fx.Committed {
+		w.apply(n, e)
+	}
+	if fx.Conf != nil {
+		n.disk.conf, n.disk.confAsOf = fx.Conf.State, fx.Conf.Index
+		n.disk.commit = max(n.disk.commit, fx.Conf.Index)
+		w.saying("  %d has configuration %s", n.id, confString(fx.Conf.State))
+	}
+	for _, a := range fx.Answers {
+		w.answer(n, a)
+	}
+}
+
+func (w *world) lead(n *node, r Role) {
+	w.saying("  %d sees leader %d in term %d", n.id, r.Lead, r.Term)
+	require.Equal(w.t, r.Leader, r.Lead == n.id)
+	if !r.Leader {
+		return
+	}
+	if old, ok := w.leaders[r.Term]; ok {
+		require.Equal(w.t, old, n.id, "two leaders in term %d", r.Term)
+	}
+	w.leaders[r.Term] = n.id
+}
+
+// keep gives every batch entry of an Append its payload, which must be there.
+func (w *world) keep(n *node, a *Append) {
+	for i := range a.Entries {
+		e := &a.Entries[i]
+		d, ok, err := codec.ParseBatchEntry(e.Data)
+		require.NoError(w.t, err)
+		if !ok || e.Type != raftpb.EntryNormal {
+			continue
+		}
+		at := place{e.Index, e.Term}
+		if e.Payload == nil {
+			e.Payload = n.payloads[at]
+		}
+		require.NotNil(w.t, e.Payload, "replica %d has no payload for entry %d of term %d", n.id, e.Index, e.Term)
+		epoch, _ := codec.EpochOf(e.Term)
+		require.NoError(w.t, d.Matches(e.Payload, epoch))
+		n.payloads[at] = e.Payload
+	}
+}
+
+// promise checks that what a message rests on is durable before it leaves.
+// It looks when the message is made: what happens to the log later, under
+// another leader, breaks no promise.
+func (w *world) promise(n *node, m *raftpb.Message) {
+	if n.checked[m] {
+		return
+	}
+	n.checked[m] = true
+	term, index := codec.Term(m.GetTerm()), codec.Index(m.GetIndex())
+	switch m.GetType() {
+	case raftpb.MsgAppResp:
+		require.LessOrEqual(w.t, term, n.disk.term, "append response of a term not durable")
+		if !m.GetReject() && index > 0 {
+			require.LessOrEqual(w.t, index, n.disk.last(), "append response before durability")
+		}
+	case raftpb.MsgVoteResp:
+		require.LessOrEqual(w.t, term, n.disk.term, "vote of a term not durable")
+		if !m.GetReject() && term == n.disk.term {
+			require.Equal(w.t, codec.ReplicaID(m.GetTo()), n.disk.vote, "vote not durable")
+		}
+	case raftpb.MsgVote:
+		require.LessOrEqual(w.t, term, n.disk.term, "candidacy of a term not durable")
+		require.LessOrEqual(w.t, index, n.disk.last(), "candidate's log not durable")
+	}
+}
+
+// post marshals a message, as the link does, with the payloads it names.
+func (w *world) post(n *node, m *raftpb.Message) {
+	raw, err := proto.Marshal(m)
+	require.NoError(w.t, err)
+	l := &letter{msg: &raftpb.Message{}, payloads: map[place]codec.Batch{}}
+	require.NoError(w.t, proto.Unmarshal(raw, l.msg))
+	for _, e := range m.GetEntries() {
+		at := place{codec.Index(e.GetIndex()), codec.Term(e.GetTerm())}
+		if b := n.payloads[at]; b != nil {
+			l.payloads[at] = b
+		} else if at.index > n.disk.start && at.index <= n.disk.last() && n.disk.at(at.index).Term == at.term {
+			l.payloads[at] = n.disk.at(at.index).Payload
+		}
+	}
+	w.net = append(w.net, l)
+}
+
+func (w *world) apply(n *node, e Entry) {
+	require.LessOrEqual(w.t, e.Index, n.disk.last(), "applied before durable")
+	d, ok, err := codec.ParseBatchEntry(e.Data)
+	require.NoError(w.t, err)
+	if old, seen := w.log[e.Index]; seen {
+		require.Equal(w.t, old, e, "two values at index %d", e.Index)
+		return
+	}
+	w.log[e.Index] = e
+	if !ok || e.Type != raftpb.EntryNormal {
+		return
+	}
+	_, seen := w.values[d.BaseOffset]
+	require.False(w.t, seen, "two batches at offset %d", d.BaseOffset)
+	w.values[d.BaseOffset] = d.CRC
+	w.saying("  %d commits offset %d at index %d of term %d", n.id, d.BaseOffset, e.Index, e.Term)
+}
+
+func (w *world) answer(n *node, a Answer) {
+	token := a.Token.(int)
+	crc, open := w.asked[token]
+	require.True(w.t, open, "token %d is answered twice", token)
+	delete(w.asked, token)
+	if w.heard != nil {
+		w.heard(token, a.Err)
+	}
+	if a.Err != nil {
+		require.Equal(w.t, codec.Unknown, codec.CodeOf(a.Err))
+		w.unknown++
+		w.saying("  %d answers request %d: %v", n.id, token, a.Err)
+		return
+	}
+	w.saying("  %d answers request %d: offset %d, time %d", n.id, token, a.Base, a.AppendTime)
+	if crc == 0 { // not a batch
+		return
+	}
+	require.Equal(w.t, w.values[a.Base], crc, "acknowledged offset %d holds another batch", a.Base)
+	w.acked[a.Base] = crc
+	if a.Index > 0 {
+		holders := 0
+		for _, n := range w.nodes {
+			if a.Index <= n.disk.start || a.Index <= n.disk.last() && n.disk.at(a.Index).Term == a.Term {
+				holders++
+			}
+		}
+		require.Greater(w.t, holders, len(w.nodes)/2, "acknowledged before a majority has it durable")
+	}
+}
+
+// produce asks for a batch; the error is the refusal.
+func (w *world) produce(n *node, b codec.Batch) error {
+	w.tokens++
+	err := n.mind.Produce(w.now, b, w.tokens)
+	if err == nil {
+		w.asked[w.tokens] = b.CRC()
+	} else {
+		w.saying("  %d refuses request %d: %v", n.id, w.tokens, err)
+	}
+	return err
+}
+
+// persist makes up to k appends of a node durable.
+func (w *world) persist(n *node, k int) {
+	for ; k > 0 && len(n.queue) > 0; k-- {
+		a := n.queue[0]
+		n.queue = n.queue[1:]
+		n.disk.write(a)
+		n.mind.Persisted(a)
+		for _, m := range n.mind.messages {
+			w.promise(n, m)
+		}
+	}
+	w.take(n)
+}
+
+// deliver hands one letter to whom it is for.
+func (w *world) deliver(l *letter) {
+	n := w.node(codec.ReplicaID(l.msg.GetTo()))
+	w.saying("  %s", messageString(l.msg))
+	for at, b := range l.payloads {
+		n.payloads[at] = b
+	}
+	_ = n.mind.Step(l.msg) // a peer that was removed is refused
+	w.take(n)
+	w.report(l, true)
+}
+
+// report tells a leader whether its snapshot arrived, as the link does.
+func (w *world) report(l *letter, ok bool) {
+	if l.msg.GetType() == raftpb.MsgSnap {
+		n := w.node(codec.ReplicaID(l.msg.GetFrom()))
+		n.mind.SnapshotSent(codec.ReplicaID(l.msg.GetTo()), ok)
+		w.take(n)
+	}
+}
+
+// stabilize lets disks and wire do all that is due.
+func (w *world) stabilize() {
+	for busy := true; busy; {
+		busy = false
+		for _, n := range w.nodes {
+			if len(n.queue) > 0 {
+				busy = true
+				w.persist(n, len(n.queue))
+			}
+		}
+		for len(w.net) > 0 {
+			busy = true
+			l := w.net[0]
+			w.net = w.net[1:]
+			w.deliver(l)
+		}
+	}
+}
+
+// batch makes a batch of count records whose bytes are value. Only its head
+// is well formed; a mind does not look further.
+func batch(value string, count int32) codec.Batch {
+	return producerBatch(value, count, -1, -1, -1)
+}
+
+func producerBatch(value string, count int32, id int64, epoch int16, sequence int32) codec.Batch {
+	b := make(codec.Batch, codec.BatchHeaderBytes, codec.BatchHeaderBytes+len(value))
+	b = append(b, value...)
+	be := binary.BigEndian
+	be.PutUint32(b[8:], uint32(len(b)-12))
+	b[16] = 2
+	be.PutUint32(b[23:], uint32(count-1))
+	be.PutUint64(b[43:], uint64(id))
+	be.PutUint16(b[51:], uint16(epoch))
+	be.PutUint32(b[53:], uint32(sequence))
+	be.PutUint32(b[57:], uint32(count))
+	be.PutUint32(b[17:], codec.CRC32C(b[codec.BatchHeadBytes:]))
+	return b
+}
+
+func describe(a *Append) string {
+	s := ""
+	if a.Hard {
+		s += fmt.Sprintf("term %d vote %d ", a.Term, a.Vote)
+	}
+	if a.Snapshot != nil {
+		s += fmt.Sprintf("snapshot %d ", a.Snapshot.GetMetadata().GetIndex())
+	}
+	for _, e := range a.Entries {
+		s += fmt.Sprintf("[%d.%d %s] ", e.Term, e.Index, entryString(e))
+	}
+	return s + fmt.Sprintf("commit %d", a.Commit)
+}
+
+func entryString(e Entry) string {
+	if e.Type != raftpb.EntryNormal {
+		return "conf"
+	}
+	if d, ok, _ := codec.ParseBatchEntry(e.Data); ok {
+		s := fmt.Sprintf("offset %d+%d", d.BaseOffset, d.Count)
+		if e.Payload != nil {
+			s += " " + string(e.Payload[codec.BatchHeaderBytes:])
+		}
+		return s
+	}
+	if len(e.Data) == 0 {
+		return "empty"
+	}
+	return fmt.Sprintf("%d bytes", len(e.Data))
+}
+
+func messageString(m *raftpb.Message) string {
+	s := fmt.Sprintf("%d→%d %s term %d", m.GetFrom(), m.GetTo(), m.GetType(), m.GetTerm())
+	if m.Index != nil {
+		s += fmt.Sprintf(" index %d", m.GetIndex())
+	}
+	if n := len(m.GetEntries()); n > 0 {
+		s += fmt.Sprintf(" entries %d", n)
+	}
+	if m.GetReject() {
+		s += " rejected"
+	}
+	return s
+}
+
+func confString(state []byte) string {
+	cs, err := ParseConf(state)
+	must(err)
+	return fmt.Sprintf("voters %v outgoing %v learners %v", cs.GetVoters(), cs.GetVotersOutgoing(), cs.GetLearners())
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+func pick[T any](r *rand.Rand, of []T) T { return of[r.IntN(len(of))] }
