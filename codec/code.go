@@ -155,9 +155,13 @@ func CodeOf(err error) Code {
 	if err == nil {
 		return OK
 	}
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := asError(err); ok {
 		return e.Code
 	}
 	return Internal
+}
+
+func asError(err error) (e *Error, ok bool) {
+	ok = errors.As(err, &e)
+	return e, ok
 }
