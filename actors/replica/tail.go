@@ -93,7 +93,7 @@ func (t *tail) load(cfg Config, first, commit, last codec.Index) error {
 		return fmt.Errorf("read the uncommitted end of the log: %w", err)
 	}
 	if t.end().next != cfg.Next {
-		return fmt.Errorf("the log ends at offset %d, its entries say %d", cfg.Next, t.end().next)
+		return fmt.Errorf("the log ends at offset %d by its entries, at %d by its index", t.end().next, cfg.Next)
 	}
 	return nil
 }
