@@ -17,7 +17,7 @@ const (
 	// frameHeadBytes is the length in front of a frame.
 	frameHeadBytes = 4
 	// frameStep is how much room a frame gets before its bytes arrive.
-	frameStep = 64 << 10
+	frameStep = 128 << 10
 )
 
 // FrameReader cuts a stream into frames: u32 big-endian length, then that

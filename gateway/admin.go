@@ -1,0 +1,127 @@
+package gateway
+
+import (
+	"github.com/troupe-mq/troupe/codec"
+)
+
+// Administration: each decodes, asks the broker, and answers when it replies.
+
+func (c *conn) metadata(r request, e codec.Envelope) error {
+	var q codec.MetadataQuery
+	if err := e.Decode(&q); err != nil {
+		return err
+	}
+	id := c.server.broker.Identity()
+	m := &codec.Metadata{Cluster: id.Cluster, Node: id.Node, Nodes: []codec.MetadataNode{{Node: id.Node, Address: id.Address}}}
+	if len(q.Topics) == 0 {
+		for _, d := range c.server.broker.Topics() {
+			m.Topics = append(m.Topics, outline(d))
+		}
+	}
+	for _, name := range q.Topics {
+		d, err := c.server.broker.Topic(name)
+		if err != nil {
+			m.Topics = append(m.Topics, codec.MetadataTopic{Topic: name, Code: codec.CodeOf(err)})
+			continue
+		}
+		m.Topics = append(m.Topics, outline(d))
+	}
+	c.reply(r, m, nil)
+	return nil
+}
+
+// outline is the part of a description that a client needs to find leaders.
+func outline(d codec.TopicDescription) codec.MetadataTopic {
+	t := codec.MetadataTopic{Topic: d.Topic, ID: d.ID}
+	for _, p := range d.Partitions {
+		t.Partitions = append(t.Partitions, codec.MetadataPartition{Partition: p.Partition, Leader: p.Leader, Epoch: p.Epoch})
+	}
+	return t
+}
+
+func (c *conn) createTopic(r request, e codec.Envelope) error {
+	var req codec.CreateTopic
+	if err := e.Decode(&req); err != nil {
+		return err
+	}
+	if err := codec.CheckTopicName(req.Topic); err != nil {
+		return err
+	}
+	c.server.broker.CreateTopic(req, func(d codec.TopicDescription, err error) { c.reply(r, &d, err) })
+	return nil
+}
+
+func (c *conn) alterTopic(r request, e codec.Envelope) error {
+	var req codec.AlterTopic
+	if err := e.Decode(&req); err != nil {
+		return err
+	}
+	c.server.broker.AlterTopic(req, func(d codec.TopicDescription, err error) { c.reply(r, &d, err) })
+	return nil
+}
+
+func (c *conn) deleteTopic(r request, e codec.Envelope) error {
+	var req codec.DeleteTopic
+	if err := e.Decode(&req); err != nil {
+		return err
+	}
+	c.server.broker.DeleteTopic(req, func(err error) { c.reply(r, codec.Empty{}, err) })
+	return nil
+}
+
+func (c *conn) describeTopic(r request, e codec.Envelope) error {
+	var req codec.DescribeTopic
+	if err := e.Decode(&req); err != nil {
+		return err
+	}
+	d, err := c.server.broker.Topic(req.Topic)
+	c.reply(r, &d, err)
+	return nil
+}
+
+func (c *conn) trim(r request, e codec.Envelope) error {
+	var req codec.Trim
+	if err := e.Decode(&req); err != nil {
+		return err
+	}
+	c.server.broker.Trim(req.TopicPartition, req.Before, func(start codec.Offset, err error) {
+		c.reply(r, &codec.Trimmed{Start: start}, err)
+	})
+	return nil
+}
+
+// offsets looks on disk for a time, so the writer does it.
+func (c *conn) offsets(r request, e codec.Envelope) error {
+	var q codec.OffsetsQuery
+	if err := e.Decode(&q); err != nil {
+		return err
+	}
+	p, err := c.server.broker.Partition(q.TopicPartition)
+	if err != nil {
+		return err
+	}
+	c.answer(answer{size: r.size, make: func() (codec.Frame, []byte, bool) {
+		o, err := offsetsOf(p, q)
+		if err != nil {
+			return codec.EncodeError(nil, r.id, err), nil, true
+		}
+		return codec.EncodeResponse(nil, r.id, o), nil, true
+	}})
+	return nil
+}
+
+func offsetsOf(p Partition, q codec.OffsetsQuery) (*codec.Offsets, error) {
+	start, high := p.Bounds()
+	o := &codec.Offsets{Oldest: start, Newest: high, AtTime: high}
+	if !q.HasTime {
+		return o, nil
+	}
+	offset, found, err := p.OffsetForTime(q.Time)
+	if err != nil {
+		return nil, err
+	}
+	if found {
+		o.AtTime, o.Found = offset, true
+	}
+	return o, nil
+}

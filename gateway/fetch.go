@@ -1,0 +1,141 @@
+package gateway
+
+import (
+	"time"
+
+	"github.com/troupe-mq/troupe/codec"
+)
+
+// answerHead is more than a fetch's answer takes around its payload.
+const answerHead = 1 << 10
+
+// poll is one fetch. While it waits at the tail it is in conn.polls.
+type poll struct {
+	conn     *conn
+	request  request
+	fetch    codec.Fetch
+	from     Partition
+	deadline time.Time
+	waiting  bool   // below conn.mu
+	cancel   func() // below conn.mu, nil until Await returned
+}
+
+func (c *conn) fetch(r request, e codec.Envelope) error {
+	p := &poll{conn: c, request: r}
+	err := e.Decode(&p.fetch)
+	if err != nil {
+		return err
+	}
+	if p.from, err = c.server.broker.Partition(p.fetch.TopicPartition); err != nil {
+		return err
+	}
+	wait := min(time.Duration(p.fetch.MaxWait)*time.Millisecond, c.server.limits.FetchWait)
+	p.deadline = time.Now().Add(wait)
+	if _, high := p.from.Bounds(); p.fetch.Offset == high && wait > 0 {
+		p.await(high)
+		return nil
+	}
+	p.ready()
+	return nil
+}
+
+// ready lets the writer read: the reader never touches a disk, and there is
+// memory for one answer at a time.
+func (p *poll) ready() { p.conn.answer(answer{make: p.read, size: p.request.size}) }
+
+// await waits for the watermark to pass high, or the deadline.
+func (p *poll) await(high codec.Offset) {
+	c := p.conn
+	c.mu.Lock()
+	p.waiting, p.cancel = true, nil
+	c.polls[p] = struct{}{}
+	c.mu.Unlock()
+	cancel := p.from.Await(high, max(0, time.Until(p.deadline)), p.wake)
+	c.mu.Lock()
+	p.cancel = cancel
+	ended := c.draining || c.dead
+	c.mu.Unlock()
+	if ended {
+		cancel()
+		p.wake()
+	}
+}
+
+// wake ends the waiting, once.
+func (p *poll) wake() {
+	p.conn.mu.Lock()
+	waiting := p.waiting
+	p.waiting = false
+	delete(p.conn.polls, p)
+	p.conn.mu.Unlock()
+	if waiting {
+		p.ready()
+	}
+}
+
+// endPolls answers all that wait with what is there.
+func (c *conn) endPolls() {
+	c.mu.Lock()
+	all := make([]*poll, 0, len(c.polls))
+	var cancels []func()
+	for p := range c.polls {
+		all = append(all, p)
+		if p.cancel != nil {
+			cancels = append(cancels, p.cancel)
+		}
+	}
+	c.mu.Unlock()
+	for _, cancel := range cancels {
+		cancel()
+	}
+	for _, p := range all {
+		p.wake()
+	}
+}
+
+// read makes the answer, on the writer's goroutine; ok is false when there
+// is too little and time to wait for more.
+func (p *poll) read() (f codec.Frame, scratch []byte, ok bool) {
+	_, high := p.from.Bounds()
+	answerMax := p.conn.answerMax()
+	most := min(p.fetch.MaxBytes, answerMax)
+	data := takeBuffer(most)
+	var err error
+	if p.fetch.Offset != high {
+		if data, err = p.from.Read(data, p.fetch.Offset, most); err != nil {
+			return codec.EncodeError(nil, p.request.id, err), nil, true
+		}
+	}
+	if len(data) < min(max(1, p.fetch.MinBytes), most) && p.mayWait() {
+		giveBuffer(data)
+		p.await(high)
+		return f, nil, false
+	}
+	answer := codec.Fetched{Mode: p.fetch.Mode, Batches: data}
+	if p.fetch.Mode == codec.FetchRecords {
+		if answer.Records, err = decodeRecords(data, p.fetch.Offset, most); err != nil {
+			return codec.EncodeError(nil, p.request.id, err), data, true
+		}
+	}
+	answer.Start, answer.HighWatermark = p.from.Bounds()
+	f = codec.EncodeResponse(nil, p.request.id, &answer)
+	if f.Size() > answerMax+answerHead {
+		err = codec.Errorf(codec.RecordTooLarge, "answer of %d bytes: HELLO agreed on frames of at most %d", f.Size(), answerMax+answerHead)
+		return codec.EncodeError(nil, p.request.id, err), data, true
+	}
+	return f, data, true
+}
+
+// mayWait says whether the answer can come later: the deadline is ahead and
+// nobody is in a hurry.
+func (p *poll) mayWait() bool {
+	p.conn.mu.Lock()
+	defer p.conn.mu.Unlock()
+	return !p.conn.draining && !p.conn.dead && time.Now().Before(p.deadline)
+}
+
+func (c *conn) answerMax() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.session.frameMax - answerHead
+}

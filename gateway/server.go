@@ -1,0 +1,190 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/troupe-mq/troupe/codec"
+)
+
+// Options of a Server; the zero value will do.
+type Options struct {
+	Limits Limits
+	// Log is told what happens to listeners and connections, with keys and
+	// values in turn; never of single requests. nil = silence.
+	Log func(event string, fields ...any)
+}
+
+// Server takes clients' connections to a Broker.
+type Server struct {
+	broker Broker
+	limits Limits
+	log    func(event string, fields ...any)
+
+	mu        sync.Mutex
+	closed    chan struct{} // closed by Close
+	listeners map[net.Listener]struct{}
+	conns     map[*conn]struct{}
+	running   sync.WaitGroup // connections and listeners of Listen
+}
+
+// New makes a Server; nothing runs before Listen or Serve.
+func New(b Broker, o Options) *Server {
+	s := &Server{
+		broker: b, limits: o.Limits.withDefaults(), log: o.Log, closed: make(chan struct{}),
+		listeners: map[net.Listener]struct{}{}, conns: map[*conn]struct{}{},
+	}
+	if s.log == nil {
+		s.log = func(string, ...any) {}
+	}
+	return s
+}
+
+// errClosed is what Listen and Serve say after Close.
+var errClosed = codec.Errorf(codec.Stopping, "the gateway is closed")
+
+// Listen opens a TCP listener on address, serves it until Close, and returns
+// the address it got.
+func (s *Server) Listen(address string) (net.Addr, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen for clients: %w", err)
+	}
+	ok := s.track(l, func() {
+		if err := s.accept(l); err != nil {
+			s.log("listener failed", "address", l.Addr().String(), "error", err)
+		}
+	})
+	if !ok {
+		return nil, errors.Join(errClosed, l.Close())
+	}
+	return l.Addr(), nil
+}
+
+// Serve takes connections from l until Close, then returns nil. It closes l.
+func (s *Server) Serve(l net.Listener) error {
+	if !s.track(l, nil) {
+		return errors.Join(errClosed, l.Close())
+	}
+	return s.accept(l)
+}
+
+// track keeps l for Close and runs serve, if there is one, on its goroutine.
+func (s *Server) track(l net.Listener, serve func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping() {
+		return false
+	}
+	s.listeners[l] = struct{}{}
+	if serve != nil {
+		s.running.Go(serve)
+	}
+	return true
+}
+
+// stopping says whether Close was called.
+func (s *Server) stopping() bool {
+	select {
+	case <-s.closed:
+		return true
+	default:
+		return false
+	}
+}
+
+// acceptPause is how long a listener rests when there are no descriptors.
+const acceptPause = 50 * time.Millisecond
+
+func (s *Server) accept(l net.Listener) error {
+	for {
+		nc, err := l.Accept()
+		switch {
+		case err == nil:
+			s.welcome(nc)
+		case s.stopping():
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return fmt.Errorf("accept clients: %w", err)
+		default:
+			s.log("accept failed", "address", l.Addr().String(), "error", err)
+			select {
+			case <-time.After(acceptPause):
+			case <-s.closed:
+			}
+		}
+	}
+}
+
+// welcome starts a connection, or says why not.
+func (s *Server) welcome(nc net.Conn) {
+	s.mu.Lock()
+	if len(s.conns) < s.limits.Connections && !s.stopping() {
+		c := newConn(s, nc)
+		s.conns[c] = struct{}{}
+		s.running.Go(c.run)
+		s.mu.Unlock()
+		return
+	}
+	n := len(s.conns)
+	s.mu.Unlock()
+	err := errClosed
+	if !s.stopping() {
+		err = codec.Errorf(codec.Overloaded, "%d connections: at most %d are allowed", n, s.limits.Connections)
+		s.log("connection refused", "remote", nc.RemoteAddr().String(), "reason", err)
+	}
+	_ = nc.SetDeadline(time.Now().Add(time.Second))
+	_, _ = nc.Write(codec.EncodeError(nil, codec.ConnectionID, err).Bytes()) // a courtesy
+	_ = nc.Close()
+}
+
+// forget is the end of a connection.
+func (s *Server) forget(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+}
+
+// Connections is the number of open connections.
+func (s *Server) Connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
+
+// Close stops listening, ends long polls, lets requests in flight be answered
+// and tells each client STOPPING. When ctx ends first the rest is cut off and
+// Close returns ctx's error. Afterwards nothing of the Server runs any more.
+func (s *Server) Close(ctx context.Context) error {
+	s.mu.Lock()
+	if !s.stopping() {
+		close(s.closed)
+	}
+	for l := range s.listeners {
+		_ = l.Close() // nothing was promised on it
+	}
+	for c := range s.conns {
+		c.stop()
+	}
+	s.mu.Unlock()
+
+	cut := context.AfterFunc(ctx, s.cut)
+	s.running.Wait()
+	if !cut() {
+		return fmt.Errorf("close the gateway: %w", ctx.Err())
+	}
+	return nil
+}
+
+// cut ends every connection at once.
+func (s *Server) cut() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		c.kill()
+	}
+}
