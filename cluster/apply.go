@@ -1,0 +1,222 @@
+package cluster
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/troupe-mq/troupe/codec"
+)
+
+const (
+	// PartitionsMax is how many partitions a topic may have.
+	PartitionsMax = 10_000
+	// ProducerIDsMax is the largest block of producer ids.
+	ProducerIDsMax = 100_000
+	// ReplicasDefault is how many replicas a topic has where there are nodes
+	// enough.
+	ReplicasDefault = 3
+	nodeNameMax     = 255
+)
+
+// Result is what a command came to.
+type Result struct {
+	// Revision is that of the state after the command.
+	Revision uint64
+	// Topic is what CreateTopic and AlterTopic left, DeleteTopic removed.
+	Topic Topic
+	// FirstProducerID begins the block that AllocateProducerIDs gave.
+	FirstProducerID int64
+}
+
+// Apply is the state after c. It changes nothing of s. A command that is
+// refused leaves the state as it was; the error is a *codec.Error that the
+// command's author gets.
+func Apply(s State, c Command) (State, Result, error) {
+	if c.Expect != 0 && c.Expect != s.Revision {
+		return s, Result{}, codec.Errorf(codec.InvalidArgument, "the metadata is at revision %d, the command expects %d", s.Revision, c.Expect)
+	}
+	next, result, err := apply(s, c.Do)
+	if err != nil {
+		return s, Result{}, err
+	}
+	next.Revision++
+	result.Revision = next.Revision
+	return next, result, nil
+}
+
+func apply(s State, do Action) (State, Result, error) {
+	switch do := do.(type) {
+	case FoundCluster:
+		return foundCluster(s, do)
+	case CreateTopic:
+		return createTopic(s, do)
+	case AlterTopic:
+		return alterTopic(s, do)
+	case DeleteTopic:
+		return deleteTopic(s, do)
+	case Buried:
+		return bury(s, do)
+	case AllocateProducerIDs:
+		return allocateProducerIDs(s, do)
+	}
+	panic("cluster: apply an action that is none")
+}
+
+func foundCluster(s State, do FoundCluster) (State, Result, error) {
+	if s.Cluster != (codec.UUID{}) {
+		return s, Result{}, codec.Errorf(codec.InvalidArgument, "this is cluster %s already", s.Cluster)
+	}
+	if do.Cluster == (codec.UUID{}) {
+		return s, Result{}, codec.Errorf(codec.InvalidArgument, "cluster id %s means none", do.Cluster)
+	}
+	if n := len(do.Node); n == 0 || n > nodeNameMax {
+		return s, Result{}, codec.Errorf(codec.InvalidArgument, "node name of %d bytes: want 1 to %d", n, nodeNameMax)
+	}
+	s.Cluster = do.Cluster
+	s.Nodes = map[codec.NodeID]Node{do.Node: {Name: do.Node}}
+	s.Metadata = []Replica{{ID: s.NextReplica, Node: do.Node}}
+	s.NextReplica++
+	s.NextGroup = codec.MetadataGroup + 1
+	return s, Result{}, nil
+}
+
+func createTopic(s State, do CreateTopic) (State, Result, error) {
+	if err := checkNew(s, do); err != nil {
+		return s, Result{}, err
+	}
+	if do.Partitions < 1 || do.Partitions > PartitionsMax {
+		return s, Result{}, partitionsError(do.Partitions)
+	}
+	replicas := do.Replicas
+	if replicas == 0 {
+		replicas = min(ReplicasDefault, len(s.Nodes))
+	}
+	if len(s.Nodes) == 0 {
+		return s, Result{}, codec.Errorf(codec.Unavailable, "no broker is active")
+	}
+	if replicas < 1 || replicas > len(s.Nodes) {
+		return s, Result{}, codec.Errorf(codec.InvalidArgument, "%d replicas: want 1 to %d, for so many brokers are active", replicas, len(s.Nodes))
+	}
+	settings, err := DefaultSettings().With(do.Settings)
+	if err != nil {
+		return s, Result{}, err
+	}
+	if err := settings.check(replicas); err != nil {
+		return s, Result{}, err
+	}
+	t := Topic{ID: do.ID, Name: do.Name, Settings: settings, Created: do.Now}
+	s, t.Partitions = grow(s, nil, do.Partitions, replicas)
+	return put(s, t)
+}
+
+// checkNew says whether do's name and id can be those of a new topic.
+func checkNew(s State, do CreateTopic) error {
+	if err := codec.CheckTopicName(do.Name); err != nil {
+		return err
+	}
+	if strings.HasPrefix(string(do.Name), "__") {
+		return codec.Errorf(codec.InvalidTopic, "topic name %q: names that begin with __ belong to the broker", clip(string(do.Name)))
+	}
+	if _, ok := s.Topics[do.Name]; ok {
+		return codec.Errorf(codec.TopicExists, "topic %s exists", do.Name)
+	}
+	if do.ID == (codec.UUID{}) {
+		return codec.Errorf(codec.InvalidArgument, "topic id %s means none", do.ID)
+	}
+	for _, t := range s.Topics {
+		if t.ID == do.ID {
+			return codec.Errorf(codec.InvalidArgument, "topic id %s is that of topic %s", do.ID, t.Name)
+		}
+	}
+	return nil
+}
+
+func partitionsError(n int) error {
+	return codec.Errorf(codec.InvalidArgument, "%d partitions: want 1 to %d", n, PartitionsMax)
+}
+
+// grow adds partitions until there are limit of them.
+func grow(s State, old []Partition, limit, replicas int) (State, []Partition) {
+	all := slices.Clone(old)
+	for _, nodes := range place(loads(s), limit-len(old), replicas) {
+		p := Partition{Group: s.NextGroup}
+		s.NextGroup++
+		for _, n := range nodes {
+			p.Replicas = append(p.Replicas, Replica{ID: s.NextReplica, Node: n})
+			s.NextReplica++
+		}
+		all = append(all, p)
+	}
+	return s, all
+}
+
+// put is s with t in it.
+func put(s State, t Topic) (State, Result, error) {
+	s.Topics = maps.Clone(s.Topics)
+	s.Topics[t.Name] = t
+	return s, Result{Topic: t}, nil
+}
+
+func alterTopic(s State, do AlterTopic) (State, Result, error) {
+	t, ok := s.Topics[do.Name]
+	if !ok {
+		return s, Result{}, unknownTopic(do.Name)
+	}
+	replicas := len(t.Partitions[0].Replicas)
+	var err error
+	if t.Settings, err = t.Settings.With(do.Settings); err != nil {
+		return s, Result{}, err
+	}
+	if err := t.Settings.check(replicas); err != nil {
+		return s, Result{}, err
+	}
+	switch n := len(t.Partitions); {
+	case do.Partitions == 0 || do.Partitions == n:
+	case do.Partitions < 0 || do.Partitions > PartitionsMax:
+		return s, Result{}, partitionsError(do.Partitions)
+	case do.Partitions < n:
+		return s, Result{}, codec.Errorf(codec.InvalidArgument, "%d partitions: topic %s has %d, and their number only grows", do.Partitions, t.Name, n)
+	default:
+		s, t.Partitions = grow(s, t.Partitions, do.Partitions, replicas)
+	}
+	return put(s, t)
+}
+
+func unknownTopic(name codec.Topic) error {
+	return codec.Errorf(codec.UnknownTopic, "no topic %q", clip(string(name)))
+}
+
+func deleteTopic(s State, do DeleteTopic) (State, Result, error) {
+	t, ok := s.Topics[do.Name]
+	if !ok {
+		return s, Result{}, unknownTopic(do.Name)
+	}
+	s.Topics = maps.Clone(s.Topics)
+	delete(s.Topics, do.Name)
+	s.Tombstones = maps.Clone(s.Tombstones)
+	for i, p := range t.Partitions {
+		for _, r := range p.Replicas {
+			s.Tombstones[r.ID] = Tombstone{Group: p.Group, Replica: r.ID, Node: r.Node, Topic: t.Name, TopicID: t.ID, Partition: codec.Partition(i)}
+		}
+	}
+	return s, Result{Topic: t}, nil
+}
+
+func bury(s State, do Buried) (State, Result, error) {
+	if _, ok := s.Tombstones[do.Replica]; !ok {
+		return s, Result{}, codec.Errorf(codec.InvalidArgument, "replica %d has no tombstone", do.Replica)
+	}
+	s.Tombstones = maps.Clone(s.Tombstones)
+	delete(s.Tombstones, do.Replica)
+	return s, Result{}, nil
+}
+
+func allocateProducerIDs(s State, do AllocateProducerIDs) (State, Result, error) {
+	if do.Count < 1 || do.Count > ProducerIDsMax {
+		return s, Result{}, codec.Errorf(codec.InvalidArgument, "%d producer ids: want 1 to %d", do.Count, ProducerIDsMax)
+	}
+	first := s.NextProducerID
+	s.NextProducerID += do.Count
+	return s, Result{FirstProducerID: first}, nil
+}

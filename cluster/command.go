@@ -1,0 +1,168 @@
+package cluster
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/troupe-mq/troupe/codec"
+)
+
+// Command is one entry of the metadata log: an action, if the state is still
+// what its author saw.
+type Command struct {
+	// Expect is the revision that the state must have; 0 for any.
+	Expect uint64
+	Do     Action
+}
+
+// Action is one of the structs below.
+type Action interface{ name() string }
+
+// FoundCluster makes a cluster of one node. Its metadata group is group 1,
+// with replica 1 on that node.
+type FoundCluster struct {
+	Cluster codec.UUID   `json:"-"`
+	Node    codec.NodeID `json:"node"`
+}
+
+// CreateTopic makes a topic. Its id is drawn by the author and new; its
+// replicas are 0 for min(3, nodes).
+type CreateTopic struct {
+	Name       codec.Topic       `json:"name"`
+	ID         codec.UUID        `json:"-"`
+	Partitions int               `json:"partitions"`
+	Replicas   int               `json:"replicas"`
+	Settings   map[string]string `json:"settings,omitempty"`
+	Now        codec.Millis      `json:"now"`
+}
+
+// AlterTopic changes settings of a topic, or adds partitions: Partitions is
+// the new number of all, 0 for as many as there are.
+type AlterTopic struct {
+	Name       codec.Topic       `json:"name"`
+	Settings   map[string]string `json:"settings,omitempty"`
+	Partitions int               `json:"partitions,omitempty"`
+}
+
+// DeleteTopic leaves a tombstone for each of the topic's replicas.
+type DeleteTopic struct {
+	Name codec.Topic `json:"name"`
+}
+
+// Buried says that the data behind a tombstone is gone.
+type Buried struct {
+	Replica codec.ReplicaID `json:"replica"`
+}
+
+// AllocateProducerIDs gives out a block of producer ids.
+type AllocateProducerIDs struct {
+	Count int64 `json:"count"`
+}
+
+func (FoundCluster) name() string        { return "found_cluster" }
+func (CreateTopic) name() string         { return "create_topic" }
+func (AlterTopic) name() string          { return "alter_topic" }
+func (DeleteTopic) name() string         { return "delete_topic" }
+func (Buried) name() string              { return "buried" }
+func (AllocateProducerIDs) name() string { return "allocate_producer_ids" }
+
+const commandVersion = 1
+
+// envelope is a command as it lies in the log: JSON, for metadata changes are
+// rare and people read them in a dump. UUID is that of the action, which JSON
+// would write as a list of numbers.
+type envelope struct {
+	Version int             `json:"v"`
+	Do      string          `json:"do"`
+	Expect  uint64          `json:"expect,omitempty"`
+	UUID    string          `json:"uuid,omitempty"`
+	With    json.RawMessage `json:"with"`
+}
+
+// Encode writes c: the same bytes for the same command.
+func (c Command) Encode() []byte {
+	with, err := json.Marshal(c.Do)
+	if err != nil {
+		panic(fmt.Sprintf("cluster: encode %s: %v", c.Do.name(), err))
+	}
+	e := envelope{Version: commandVersion, Do: c.Do.name(), Expect: c.Expect, With: with}
+	switch do := c.Do.(type) {
+	case FoundCluster:
+		e.UUID = do.Cluster.String()
+	case CreateTopic:
+		e.UUID = do.ID.String()
+	}
+	p, err := json.Marshal(e)
+	if err != nil {
+		panic(fmt.Sprintf("cluster: encode %s: %v", c.Do.name(), err))
+	}
+	return p
+}
+
+// DecodeCommand reads what Encode wrote. A field that this version does not
+// know is an error: to ignore it would make brokers of two versions differ.
+func DecodeCommand(p []byte) (Command, error) {
+	var e envelope
+	if err := strictly(p, &e); err != nil {
+		return Command{}, fmt.Errorf("decode command: %w", err)
+	}
+	if e.Version != commandVersion {
+		return Command{}, fmt.Errorf("decode command: version %d, %d is known", e.Version, commandVersion)
+	}
+	do, err := decodeAction(e)
+	if err != nil {
+		return Command{}, fmt.Errorf("decode command %q: %w", clip(e.Do), err)
+	}
+	return Command{Expect: e.Expect, Do: do}, nil
+}
+
+func decodeAction(e envelope) (Action, error) {
+	switch e.Do {
+	case FoundCluster{}.name():
+		var do FoundCluster
+		return with(e, &do, &do.Cluster)
+	case CreateTopic{}.name():
+		var do CreateTopic
+		return with(e, &do, &do.ID)
+	case AlterTopic{}.name():
+		return with(e, &AlterTopic{}, nil)
+	case DeleteTopic{}.name():
+		return with(e, &DeleteTopic{}, nil)
+	case Buried{}.name():
+		return with(e, &Buried{}, nil)
+	case AllocateProducerIDs{}.name():
+		return with(e, &AllocateProducerIDs{}, nil)
+	}
+	return nil, fmt.Errorf("no such command")
+}
+
+// with reads an action and, where it has one, its uuid.
+func with[A Action](e envelope, do *A, id *codec.UUID) (Action, error) {
+	if err := strictly(e.With, do); err != nil {
+		return nil, err
+	}
+	if id == nil {
+		if e.UUID != "" {
+			return nil, fmt.Errorf("it has no uuid")
+		}
+		return *do, nil
+	}
+	var err error
+	*id, err = codec.ParseUUID(e.UUID)
+	return *do, err
+}
+
+// strictly reads one JSON value without unknown fields and nothing behind it.
+func strictly(p []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(p))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return fmt.Errorf("more than one JSON value")
+	}
+	return nil
+}

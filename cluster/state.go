@@ -1,0 +1,110 @@
+package cluster
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"github.com/troupe-mq/troupe/codec"
+)
+
+// State is the cluster's metadata. It is immutable: Apply returns another
+// one. Look-ups are plain reads of its maps, which nobody may write.
+type State struct {
+	Cluster codec.UUID // zero until the cluster is founded
+	// Revision counts the commands that changed the state.
+	Revision uint64
+	Nodes    map[codec.NodeID]Node
+	// Metadata are the replicas of the metadata group itself.
+	Metadata []Replica
+	Topics   map[codec.Topic]Topic
+	// Tombstones are the replicas whose data may be removed, and has not been.
+	Tombstones map[codec.ReplicaID]Tombstone
+
+	NextGroup      codec.GroupID
+	NextReplica    codec.ReplicaID
+	NextProducerID int64
+}
+
+// Node is a broker that belongs to the cluster.
+type Node struct {
+	Name codec.NodeID
+}
+
+// Topic is one incarnation of a topic's name.
+type Topic struct {
+	ID         codec.UUID
+	Name       codec.Topic
+	Settings   Settings
+	Partitions []Partition // by number
+	Created    codec.Millis
+}
+
+// Partition is one ordered log and the raft group that keeps it.
+type Partition struct {
+	Group    codec.GroupID
+	Replicas []Replica // the first is the preferred leader
+}
+
+// Replica is one copy of a group's log, on one node.
+type Replica struct {
+	ID   codec.ReplicaID
+	Node codec.NodeID
+}
+
+// Tombstone permits Node to remove what it has of a replica.
+type Tombstone struct {
+	Group     codec.GroupID
+	Replica   codec.ReplicaID
+	Node      codec.NodeID
+	Topic     codec.Topic
+	TopicID   codec.UUID
+	Partition codec.Partition
+}
+
+// NewState is the state before the first command.
+func NewState() State {
+	return State{
+		Nodes: map[codec.NodeID]Node{}, Topics: map[codec.Topic]Topic{}, Tombstones: map[codec.ReplicaID]Tombstone{},
+		NextGroup: codec.MetadataGroup, NextReplica: 1,
+	}
+}
+
+// Assignment is one replica that a node has to keep.
+type Assignment struct {
+	Replica  codec.ReplicaID
+	Group    codec.GroupID
+	Topic    codec.Topic
+	TopicID  codec.UUID
+	Number   codec.Partition
+	Settings Settings
+	Members  []Replica // of the group, this one included
+}
+
+// On lists what node has to keep of topics, in order of replica ids.
+func (s State) On(node codec.NodeID) []Assignment {
+	var all []Assignment
+	for _, t := range s.Topics {
+		for i, p := range t.Partitions {
+			for _, r := range p.Replicas {
+				if r.Node == node {
+					all = append(all, Assignment{Replica: r.ID, Group: p.Group, Topic: t.Name, TopicID: t.ID,
+						Number: codec.Partition(i), Settings: t.Settings, Members: p.Replicas})
+				}
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b Assignment) int { return cmp.Compare(a.Replica, b.Replica) })
+	return all
+}
+
+// Buriable lists the tombstones of node, in order of replica ids.
+func (s State) Buriable(node codec.NodeID) []Tombstone {
+	var all []Tombstone
+	for _, id := range slices.Sorted(maps.Keys(s.Tombstones)) {
+		if t := s.Tombstones[id]; t.Node == node {
+			all = append(all, t)
+		}
+	}
+	return all
+}
