@@ -53,6 +53,8 @@ func apply(s State, do Action) (State, Result, error) {
 		return createTopic(s, do)
 	case AlterTopic:
 		return alterTopic(s, do)
+	case Initialize:
+		return initialize(s, do)
 	case DeleteTopic:
 		return deleteTopic(s, do)
 	case Buried:
@@ -181,6 +183,39 @@ func alterTopic(s State, do AlterTopic) (State, Result, error) {
 		s, t.Partitions = grow(s, t.Partitions, do.Partitions, replicas)
 	}
 	return put(s, t)
+}
+
+func initialize(s State, do Initialize) (State, Result, error) {
+	made := make(map[codec.ReplicaID]bool, len(do.Replicas))
+	for _, id := range do.Replicas {
+		made[id] = true
+	}
+	s.Topics = maps.Clone(s.Topics)
+	for name, t := range s.Topics {
+		if p, changed := initialized(t.Partitions, made); changed {
+			t.Partitions = p
+			s.Topics[name] = t
+		}
+	}
+	return s, Result{}, nil
+}
+
+// initialized is list with the replicas of made marked.
+func initialized(list []Partition, made map[codec.ReplicaID]bool) (out []Partition, changed bool) {
+	out = slices.Clone(list)
+	for i, p := range out {
+		for k, r := range p.Replicas {
+			if !made[r.ID] || r.Initialized {
+				continue
+			}
+			if &out[i].Replicas[0] == &list[i].Replicas[0] {
+				out[i].Replicas = slices.Clone(p.Replicas)
+			}
+			changed = true
+			out[i].Replicas[k].Initialized = true
+		}
+	}
+	return out, changed
 }
 
 func unknownTopic(name codec.Topic) error {

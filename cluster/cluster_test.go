@@ -71,7 +71,11 @@ func act(t *testing.T, s *State, words []string) []string {
 	case "on":
 		var all []string
 		for _, a := range s.On(codec.NodeID(words[1])) {
-			all = append(all, fmt.Sprintf("replica %d of group %d: %s/%d", a.Replica, a.Group, a.Topic, a.Number))
+			line := fmt.Sprintf("replica %d of group %d: %s/%d", a.Replica, a.Group, a.Topic, a.Number)
+			if a.Initialized {
+				line += ", initialized"
+			}
+			all = append(all, line)
 		}
 		for _, b := range s.Buriable(codec.NodeID(words[1])) {
 			all = append(all, fmt.Sprintf("to bury: replica %d of group %d, was %s/%d", b.Replica, b.Group, b.Topic, b.Partition))
@@ -141,6 +145,8 @@ func parse(t *testing.T, words []string) Command {
 		c.Do = AlterTopic{Name: codec.Topic(name), Partitions: partitions, Settings: settings}
 	case "delete":
 		c.Do = DeleteTopic{Name: codec.Topic(name)}
+	case "initialize":
+		c.Do = Initialize{Replicas: []codec.ReplicaID{codec.ReplicaID(number())}}
 	case "buried":
 		c.Do = Buried{Replica: codec.ReplicaID(number())}
 	case "producers":

@@ -46,6 +46,12 @@ type AlterTopic struct {
 	Partitions int               `json:"partitions,omitempty"`
 }
 
+// Initialize says that the directories of replicas have been made. A replica
+// that is gone by then is passed over.
+type Initialize struct {
+	Replicas []codec.ReplicaID `json:"replicas"`
+}
+
 // DeleteTopic leaves a tombstone for each of the topic's replicas.
 type DeleteTopic struct {
 	Name codec.Topic `json:"name"`
@@ -64,6 +70,7 @@ type AllocateProducerIDs struct {
 func (FoundCluster) name() string        { return "found_cluster" }
 func (CreateTopic) name() string         { return "create_topic" }
 func (AlterTopic) name() string          { return "alter_topic" }
+func (Initialize) name() string          { return "initialize" }
 func (DeleteTopic) name() string         { return "delete_topic" }
 func (Buried) name() string              { return "buried" }
 func (AllocateProducerIDs) name() string { return "allocate_producer_ids" }
@@ -128,6 +135,8 @@ func decodeAction(e envelope) (Action, error) {
 		return with(e, &do, &do.ID)
 	case AlterTopic{}.name():
 		return with(e, &AlterTopic{}, nil)
+	case Initialize{}.name():
+		return with(e, &Initialize{}, nil)
 	case DeleteTopic{}.name():
 		return with(e, &DeleteTopic{}, nil)
 	case Buried{}.name():

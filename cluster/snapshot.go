@@ -40,8 +40,9 @@ type partitionFile struct {
 }
 
 type replicaFile struct {
-	ID   codec.ReplicaID `json:"id"`
-	Node codec.NodeID    `json:"node"`
+	ID          codec.ReplicaID `json:"id"`
+	Node        codec.NodeID    `json:"node"`
+	Initialized bool            `json:"initialized,omitempty"`
 }
 
 type tombstoneFile struct {

@@ -50,6 +50,10 @@ type Partition struct {
 type Replica struct {
 	ID   codec.ReplicaID
 	Node codec.NodeID
+	// Initialized says that the node has made the replica's directory. From
+	// then on a missing directory is a lost disk, and never made again: an
+	// empty replica would have forgotten what it promised.
+	Initialized bool
 }
 
 // Tombstone permits Node to remove what it has of a replica.
@@ -79,6 +83,8 @@ type Assignment struct {
 	Number   codec.Partition
 	Settings Settings
 	Members  []Replica // of the group, this one included
+
+	Initialized bool
 }
 
 // On lists what node has to keep of topics, in order of replica ids.
@@ -89,7 +95,7 @@ func (s State) On(node codec.NodeID) []Assignment {
 			for _, r := range p.Replicas {
 				if r.Node == node {
 					all = append(all, Assignment{Replica: r.ID, Group: p.Group, Topic: t.Name, TopicID: t.ID,
-						Number: codec.Partition(i), Settings: t.Settings, Members: p.Replicas})
+						Number: codec.Partition(i), Settings: t.Settings, Members: p.Replicas, Initialized: r.Initialized})
 				}
 			}
 		}

@@ -25,6 +25,7 @@ type engine struct {
 	batch wal.Batch
 	buf   []byte
 
+	fileBytes int64         // when the library begins another file
 	files     []codec.Index // first index of each file, ascending; the last file is the tail
 	tail      File          // our own descriptor of the tail, for fsync
 	tailBytes int64
@@ -32,9 +33,9 @@ type engine struct {
 	namesNew  bool // a file was made whose name is not durable yet
 }
 
-// walFileBytes is when the library begins another file. It keeps the tail in
-// memory, so a file is small; at a hundred bytes an entry it holds ten
-// thousand batches.
+// walFileBytes is when the library begins another file, unless told
+// otherwise. It keeps the tail in memory, so a file is small; at a hundred
+// bytes an entry it holds ten thousand batches.
 const walFileBytes = 1 << 20
 
 func walName(first codec.Index) string { return fmt.Sprintf("%020d", first) }
@@ -50,12 +51,12 @@ func parseWALName(name string) (first codec.Index, ok bool) {
 
 // openEngine opens a directory that repair has left clean: files is what it
 // found there, last the index of the last entry.
-func openEngine(fs FS, dir string, files []codec.Index, last codec.Index) (*engine, error) {
-	e := &engine{fs: fs, dir: dir, files: files, last: last}
+func openEngine(fs FS, dir string, fileBytes int64, files []codec.Index, last codec.Index) (*engine, error) {
+	e := &engine{fs: fs, dir: dir, fileBytes: fileBytes, files: files, last: last}
 	err := fs.Foreign(dir, "open", func() (err error) {
 		defer recovered(&err)
 		e.lib, err = wal.Open(dir, &wal.Options{
-			NoSync: true, SegmentSize: walFileBytes, LogFormat: wal.Binary, SegmentCacheSize: 1,
+			NoSync: true, SegmentSize: int(fileBytes), LogFormat: wal.Binary, SegmentCacheSize: 1,
 			NoCopy: true, AllowEmpty: true, DirPerms: 0o750, FilePerms: 0o640,
 		})
 		return err
@@ -138,11 +139,11 @@ func (e *engine) append(entries []Entry, synced codec.Index) error {
 // entry that fills one, or before the first entry when the tail that was
 // opened is over-full.
 func (e *engine) grew(index codec.Index, n int) (rolled bool) {
-	if e.tailBytes > walFileBytes {
+	if e.tailBytes > e.fileBytes {
 		e.files, e.tailBytes, rolled = append(e.files, index), 0, true
 	}
 	e.tailBytes += int64(uvarintLen(n) + n)
-	if e.tailBytes >= walFileBytes {
+	if e.tailBytes >= e.fileBytes {
 		e.files, e.tailBytes, rolled = append(e.files, index+1), 0, true
 	}
 	return rolled

@@ -101,7 +101,7 @@ func TestTheMirrorOfTheRollHolds(t *testing.T) {
 	// and the library disagree.
 	dir := t.TempDir()
 	require.NoError(t, makeEmpty(OS{}, filepath.Join(dir, walName(1))))
-	e, err := openEngine(OS{}, dir, []codec.Index{1}, 0)
+	e, err := openEngine(OS{}, dir, walFileBytes, []codec.Index{1}, 0)
 	require.NoError(t, err)
 	next := codec.Index(1)
 	for round := range 12 {
@@ -117,7 +117,7 @@ func TestTheMirrorOfTheRollHolds(t *testing.T) {
 		if round%2 == 0 {
 			files := append([]codec.Index(nil), e.files...)
 			require.NoError(t, e.close())
-			e, err = openEngine(OS{}, dir, files, next-1)
+			e, err = openEngine(OS{}, dir, walFileBytes, files, next-1)
 			require.NoError(t, err)
 		}
 	}

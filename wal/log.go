@@ -40,6 +40,9 @@ type Options struct {
 	// CacheBytes bounds the entry data kept in memory for consensus, 32 KiB
 	// by default. What is not yet applied is always kept.
 	CacheBytes int
+	// WALFileBytes is the size at which a file of descriptors is ended, 1 MiB
+	// by default. Its tail is kept in memory; tests make it small.
+	WALFileBytes int64
 }
 
 // SegmentBytesDefault is the size of segment files unless told otherwise.
@@ -51,6 +54,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.CacheBytes <= 0 {
 		o.CacheBytes = 32 << 10
+	}
+	if o.WALFileBytes <= 0 {
+		o.WALFileBytes = walFileBytes
 	}
 	return o
 }

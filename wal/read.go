@@ -2,7 +2,9 @@ package wal
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"path/filepath"
 )
 
 // readFull reads len(p) bytes at off, or as many as there are.
@@ -14,7 +16,23 @@ func readFull(f io.ReaderAt, p []byte, off int64) (int, error) {
 	return n, err
 }
 
-// readFile reads a whole file.
+// ReadFile reads a whole file.
+func ReadFile(fs FS, name string) ([]byte, error) { return readFile(fs, name) }
+
+// WriteFile makes a file with the bytes p, durable, whole or not at all.
+func WriteFile(fs FS, name string, p []byte) error {
+	if err := writeWhole(fs, name+".new", p); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	if err := fs.Rename(name+".new", name); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	if err := fs.SyncDir(filepath.Dir(name)); err != nil {
+		return fmt.Errorf("write %s: %w", name, &SyncFailed{err})
+	}
+	return nil
+}
+
 func readFile(fs FS, name string) (p []byte, err error) {
 	f, err := fs.Open(name, false)
 	if err != nil {

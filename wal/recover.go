@@ -116,6 +116,9 @@ type recovery struct {
 func Open(fs FS, dir string, o Options, visit func(*Entry)) (*Opened, error) {
 	r := &recovery{fs: fs, dir: dir, opts: o.withDefaults(), visit: visit}
 	opened, err := r.open()
+	if errors.Is(err, iofs.ErrNotExist) {
+		err = corruptf(dir, -1, "a file that must be there is missing: %v", err)
+	}
 	if err != nil {
 		if r.hard != nil {
 			err = errors.Join(err, r.hard.file.Close())

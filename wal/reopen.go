@@ -84,7 +84,7 @@ func (r *recovery) writer() (l *Log, err error) {
 	if err := r.writeTailAgain(); err != nil {
 		return nil, err
 	}
-	if l.wal, err = openEngine(r.fs, r.path(walDir), r.files, r.x.Last()); err != nil {
+	if l.wal, err = openEngine(r.fs, r.path(walDir), r.opts.WALFileBytes, r.files, r.x.Last()); err != nil {
 		return nil, err
 	}
 	l.wal.namesNew = true

@@ -110,3 +110,49 @@ func (l *Log) removeDropped(d *Drop) error {
 func (l *Log) SetStart(start codec.Offset) error {
 	return l.setHard(func(h *Hard) { h.Start = max(h.Start, start) })
 }
+
+// RetentionStart is where the log should begin when batches appended before
+// oldest go and at most maxBytes stay (0 is any number): the limit of the last
+// whole segment that goes. Nothing above the watermark goes.
+func (x *Index) RetentionStart(oldest codec.Millis, maxBytes int64) codec.Offset {
+	start := x.start
+	list := x.segments()
+	total := int64(0)
+	for _, s := range list {
+		total += s.bytes
+	}
+	for i, s := range list {
+		tooMuch := maxBytes > 0 && total-s.bytes >= maxBytes && i+1 < len(list)
+		if s.limit > x.readable.offset || s.lastAt >= oldest && !tooMuch {
+			break
+		}
+		start = max(start, s.limit)
+		total -= s.bytes
+	}
+	return start
+}
+
+// Delete removes the log in dir, whole or not at all: under its name there is
+// either a log or nothing.
+func Delete(fs FS, dir string) error {
+	gone := dir + ".gone"
+	if err := fs.RemoveAll(gone); err != nil {
+		return fmt.Errorf("delete log: %w", err)
+	}
+	there, err := Exists(fs, dir)
+	if err != nil {
+		return fmt.Errorf("delete log: %w", err)
+	}
+	if there {
+		if err := fs.Rename(dir, gone); err != nil {
+			return fmt.Errorf("delete log: %w", err)
+		}
+	}
+	if err := fs.SyncDir(filepath.Dir(dir)); err != nil {
+		return &SyncFailed{err}
+	}
+	if err := fs.RemoveAll(gone); err != nil {
+		return fmt.Errorf("delete log: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,130 @@
+package actors
+
+import (
+	"sync/atomic"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-mq/troupe/cluster"
+	"github.com/troupe-mq/troupe/codec"
+)
+
+// Broker is one node of Troupe inside this process. Any number of goroutines
+// may use it.
+type Broker struct {
+	house     *house
+	meta      *Handle
+	published atomic.Pointer[cluster.State]
+	table     atomic.Pointer[table]
+	who       atomic.Pointer[identity]
+	begun     atomic.Bool
+	failed    atomic.Pointer[error]
+	leaving   atomic.Bool
+	end       func() // lets go of what Start took besides actors
+}
+
+// Launch starts a broker on the ports of cfg, all of which must be given, and
+// calls started once: when all that lives in cfg.Dir is open, or with the
+// reason why the broker cannot start. It waits for nothing. The caller holds
+// the lock of the directory. Start is Launch in the real world.
+func Launch(cfg Config, started func(error)) *Broker {
+	b := &Broker{house: newHouse(cfg)}
+	b.meta = newHandle(b.house, codec.TopicPartition{Topic: "__metadata"}, "metadata")
+	b.table.Store(&table{})
+	k := &keeper{
+		house: b.house, meta: b.meta, published: &b.published, table: &b.table, who: &b.who,
+		kept: make(map[codec.GroupID]*kept),
+		started: func(err error) {
+			if err != nil {
+				b.failed.Store(&err)
+			}
+			b.begun.Store(err == nil)
+			started(err)
+		},
+	}
+	root, err := b.house.system.Root.SpawnNamed(b.house.props(func() actor.Actor { return k }), "broker")
+	if err != nil {
+		panic("actors: spawn broker: " + err.Error())
+	}
+	b.house.broker = root
+	return b
+}
+
+// Leave closes all logs and calls done; from then on everything is refused.
+func (b *Broker) Leave(done func()) {
+	b.leaving.Store(true)
+	b.house.toBroker(&leave{done: done})
+}
+
+// Ready says why the broker does not serve, or nil.
+func (b *Broker) Ready() error {
+	switch {
+	case b.leaving.Load():
+		return codec.Errorf(codec.Stopping, "the broker is stopping")
+	case b.failed.Load() != nil:
+		return *b.failed.Load()
+	case !b.begun.Load():
+		return codec.Errorf(codec.Unavailable, "the broker is starting")
+	case b.meta.state.Load().write != nil:
+		return b.meta.state.Load().write
+	}
+	return nil
+}
+
+// Identity is the cluster that this broker belongs to, and its own name. Both
+// are empty before the broker has started.
+func (b *Broker) Identity() (codec.UUID, codec.NodeID) {
+	who := b.who.Load()
+	if who == nil {
+		return codec.UUID{}, ""
+	}
+	id, err := codec.ParseUUID(who.Cluster)
+	if err != nil {
+		panic("actors: stored cluster id does not hold: " + err.Error())
+	}
+	return id, codec.NodeID(who.Node)
+}
+
+// Metadata is what the cluster consists of now: a value that never changes,
+// nil before the broker has read it.
+func (b *Broker) Metadata() *cluster.State { return b.published.Load() }
+
+// Partition is the handle of a partition that lives on this broker. It asks
+// no actor. The error is a *codec.Error: UnknownTopic or UnknownPartition.
+func (b *Broker) Partition(tp codec.TopicPartition) (*Handle, error) {
+	if h := b.table.Load().parts[tp]; h != nil {
+		return h, nil
+	}
+	if b.leaving.Load() {
+		return nil, codec.Errorf(codec.Stopping, "the broker is stopping")
+	}
+	s := b.published.Load()
+	if s == nil {
+		return nil, codec.Errorf(codec.Unavailable, "the broker is starting")
+	}
+	t, ok := s.Topics[tp.Topic]
+	if !ok {
+		return nil, unknownTopic(tp.Topic)
+	}
+	if tp.Partition < 0 || int(tp.Partition) >= len(t.Partitions) {
+		return nil, codec.Errorf(codec.UnknownPartition, "topic %q has no partition %d: it has %d, counted from 0", tp.Topic, tp.Partition, len(t.Partitions))
+	}
+	return nil, unavailable(tp.String())
+}
+
+func unknownTopic(name codec.Topic) *codec.Error {
+	return codec.Errorf(codec.UnknownTopic, "there is no topic %q: create it first", clip(string(name)))
+}
+
+// InFlightBytes is the size of all batches that were let in and are not
+// answered.
+func (b *Broker) InFlightBytes() int64 { return b.house.credit.inFlight() }
+
+// clip bounds what hostile input may put into a message.
+func clip(s string) string {
+	const bytesMax = 64
+	if len(s) > bytesMax {
+		return s[:bytesMax] + "…"
+	}
+	return s
+}

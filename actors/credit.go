@@ -1,0 +1,81 @@
+package actors
+
+import (
+	"context"
+	"sync"
+
+	"github.com/troupe-mq/troupe/codec"
+)
+
+// credit bounds the bytes of batches that were let in and are not answered.
+// Mailboxes are unbounded, so the limit stands here, at the door, where
+// callers outside actors may wait.
+type credit struct {
+	mu      sync.Mutex
+	free    int64
+	max     int64
+	waiting []*waitingFor // first come, first served
+}
+
+type waitingFor struct {
+	bytes int64
+	given chan struct{}
+}
+
+func newCredit(max int64) *credit { return &credit{free: max, max: max} }
+
+// take waits for bytes of credit, at most until ctx ends. What is larger than
+// the whole counts as the whole.
+func (c *credit) take(ctx context.Context, bytes int64) error {
+	bytes = min(bytes, c.max)
+	c.mu.Lock()
+	if len(c.waiting) == 0 && c.free >= bytes {
+		c.free -= bytes
+		c.mu.Unlock()
+		return nil
+	}
+	w := &waitingFor{bytes, make(chan struct{})}
+	c.waiting = append(c.waiting, w)
+	c.mu.Unlock()
+	select {
+	case <-w.given:
+		return nil
+	case <-ctx.Done():
+		return c.leave(w, ctx.Err())
+	}
+}
+
+// leave takes w out of the line, or gives back what it was just given.
+func (c *credit) leave(w *waitingFor, why error) error {
+	c.mu.Lock()
+	for i := range c.waiting {
+		if c.waiting[i] == w {
+			c.waiting = append(c.waiting[:i], c.waiting[i+1:]...)
+			c.mu.Unlock()
+			return codec.Errorf(codec.Overloaded, "%d bytes are in flight, %d more must wait: %v", c.max, w.bytes, why)
+		}
+	}
+	c.mu.Unlock()
+	c.give(w.bytes)
+	return codec.Errorf(codec.Overloaded, "waited for credit of %d bytes: %v", w.bytes, why)
+}
+
+// give returns credit that take gave.
+func (c *credit) give(bytes int64) {
+	bytes = min(bytes, c.max)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.free += bytes
+	for len(c.waiting) > 0 && c.free >= c.waiting[0].bytes {
+		c.free -= c.waiting[0].bytes
+		close(c.waiting[0].given)
+		c.waiting = c.waiting[1:]
+	}
+}
+
+// inFlight is the credit that is out.
+func (c *credit) inFlight() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.max - c.free
+}

@@ -1,0 +1,202 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-mq/troupe/codec"
+	"github.com/troupe-mq/troupe/wal"
+)
+
+// Handle is a partition as a Go program holds it: where to send batches, and
+// what may be read now. Any number of goroutines may use it, for as long as
+// the broker runs; it stays good while the partition's actor restarts.
+type Handle struct {
+	house *house
+	tp    codec.TopicPartition
+	pid   atomic.Pointer[actor.PID] // nil until the partition's directory exists
+
+	view  atomic.Pointer[wal.View]
+	state atomic.Pointer[state]
+	lives atomic.Int64
+	max   atomic.Int64 // message.bytes.max
+}
+
+// state is what a partition's actor tells the world. It never changes once
+// published.
+type state struct {
+	open   bool
+	leader bool
+	term   codec.Term
+	write  *codec.Error // why nothing can be written; nil when it can
+	read   *codec.Error // why nothing can be read; nil when it can
+}
+
+func newHandle(h *house, tp codec.TopicPartition, name string) *Handle {
+	p := &Handle{house: h, tp: tp}
+	p.publishState(state{write: unavailable(name), read: unavailable(name)})
+	return p
+}
+
+// tell sends m to the partition's actor; refuse is called when there is none.
+func (h *Handle) tell(m any, refuse func(error)) {
+	pid := h.pid.Load()
+	if pid == nil {
+		refuse(unavailable(h.tp.String()))
+		return
+	}
+	h.house.send(pid, m)
+}
+
+func (h *Handle) publishState(s state) { h.state.Store(&s) }
+
+func (h *Handle) nextLife() int { return int(h.lives.Add(1)) }
+
+// Name is the topic and the number of the partition.
+func (h *Handle) Name() codec.TopicPartition { return h.tp }
+
+// PID is the partition's actor, for programs that send messages themselves;
+// nil while the partition is being made.
+func (h *Handle) PID() *actor.PID { return h.pid.Load() }
+
+// MessageBytesMax is the size of the largest batch that the topic takes.
+func (h *Handle) MessageBytesMax() int { return int(h.max.Load()) }
+
+// Produce checks b, takes credit for it (waiting until ctx ends) and hands it
+// to the partition. reply is called exactly once, from any goroutine, and must
+// not wait; b belongs to the partition until then, and its memory may be used
+// again only when reply's error is nil. An error of Produce itself means that
+// reply is not called and nothing was stored. Both errors are *codec.Error;
+// of code Unknown when the batch may or may not be in the log.
+func (h *Handle) Produce(ctx context.Context, b codec.Batch, reply func(codec.Produced, error)) error {
+	if err := b.Verify(h.MessageBytesMax()); err != nil {
+		return err
+	}
+	return h.ProduceVerified(ctx, b, reply)
+}
+
+// ProduceVerified is Produce for a batch that passed Verify already.
+func (h *Handle) ProduceVerified(ctx context.Context, b codec.Batch, reply func(codec.Produced, error)) error {
+	m, err := h.Message(ctx, b, reply)
+	if err != nil {
+		return err
+	}
+	h.tell(m, m.refuse)
+	return nil
+}
+
+// Message makes the message that asks the partition to append b, which must
+// have passed Verify, having taken credit for it. It is for programs that
+// send it to PID themselves; they must send it.
+func (h *Handle) Message(ctx context.Context, b codec.Batch, reply func(codec.Produced, error)) (*Produce, error) {
+	if max := h.MessageBytesMax(); len(b) > max {
+		return nil, codec.Errorf(codec.RecordTooLarge, "batch of %d bytes: %s takes at most %d (message.bytes.max)", len(b), h.tp.Topic, max)
+	}
+	if s := h.state.Load(); s.write != nil {
+		return nil, s.write
+	}
+	if h.house.short.Load() {
+		return nil, codec.Errorf(codec.DiskFull, "the disk has less than its reserve of %d bytes free: records are refused until there is room", h.house.reserve)
+	}
+	if err := h.house.credit.take(ctx, int64(len(b))); err != nil {
+		return nil, err
+	}
+	return &Produce{batch: b, reply: reply, paid: h.house.credit}, nil
+}
+
+// Bounds are the first offset that can be read and the offset behind the last.
+func (h *Handle) Bounds() (start, highWatermark codec.Offset, err error) {
+	v, err := h.readable()
+	if err != nil {
+		return 0, 0, err
+	}
+	return v.Start(), v.HighWatermark(), nil
+}
+
+// readable is the view to read from now.
+func (h *Handle) readable() (*wal.View, error) {
+	s, v := h.state.Load(), h.view.Load()
+	if s.read != nil {
+		return nil, s.read
+	}
+	if v == nil {
+		return nil, unavailable(h.tp.String())
+	}
+	return v, nil
+}
+
+// Read appends whole verified batches to dst, from the one that holds offset
+// on: at most maxBytes, or the first alone when it is larger. At the high
+// watermark it appends nothing. It asks no actor.
+func (h *Handle) Read(dst []byte, offset codec.Offset, maxBytes int) ([]byte, error) {
+	for {
+		v, err := h.readable()
+		if err != nil {
+			return dst, err
+		}
+		out, err := v.Read(dst, offset, maxBytes)
+		if errors.Is(err, wal.ErrGone) && h.view.Load() != v {
+			continue
+		}
+		return out, h.judge(err)
+	}
+}
+
+// judge tells the partition of damage that a reader found, and makes err one
+// that can cross a wire.
+func (h *Handle) judge(err error) error {
+	var coded *codec.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &coded):
+		return coded
+	case wal.IsCorrupt(err):
+		h.tell(&damaged{err}, func(error) {})
+		return codec.Errorf(codec.CorruptLog, "%s: %v", h.tp, err)
+	case errors.Is(err, wal.ErrGone):
+		return codec.Errorf(codec.Unavailable, "%s: %v", h.tp, err)
+	default:
+		return codec.Errorf(codec.DiskFailed, "%s: %v", h.tp, err)
+	}
+}
+
+// OffsetForTime is the earliest readable offset whose record has a timestamp
+// at or after t; found is false when there is none.
+func (h *Handle) OffsetForTime(t codec.Millis) (offset codec.Offset, at codec.Millis, found bool, err error) {
+	for {
+		v, err := h.readable()
+		if err != nil {
+			return 0, 0, false, err
+		}
+		offset, at, found, err = v.OffsetForTime(t)
+		if errors.Is(err, wal.ErrGone) && h.view.Load() != v {
+			continue
+		}
+		return offset, at, found, h.judge(err)
+	}
+}
+
+// Await calls done once: when the high watermark is above offset, when wait
+// is over, or when there is nothing to wait for any more. cancel forgets it;
+// done may still be called then.
+func (h *Handle) Await(offset codec.Offset, wait time.Duration, done func()) (cancel func()) {
+	if v, err := h.readable(); err != nil && codec.CodeOf(err) != codec.Unavailable || err == nil && v.HighWatermark() > offset {
+		done()
+		return func() {}
+	}
+	m := &await{offset: offset, wait: wait, done: done}
+	h.tell(m, m.refuse)
+	return func() { h.tell(&forget{m}, func(error) {}) }
+}
+
+// Trim moves the start of the partition to before, so that records below it
+// can no longer be read; reply gets the new start.
+func (h *Handle) Trim(before codec.Offset, reply func(start codec.Offset, err error)) {
+	m := &trim{before, reply}
+	h.tell(m, m.refuse)
+}

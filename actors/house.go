@@ -1,0 +1,112 @@
+package actors
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-mq/troupe/codec"
+	"github.com/troupe-mq/troupe/wal"
+)
+
+// house is what all bodies of one broker share: the ports, and the actor
+// system they live in.
+type house struct {
+	cfg     Config
+	clock   Clock
+	chance  io.Reader
+	fs      wal.FS
+	port    *wal.Port
+	log     *slog.Logger
+	system  *actor.ActorSystem
+	broker  *actor.PID
+	credit  *credit
+	reserve int64       // bytes of disk that are kept free
+	short   atomic.Bool // less than the reserve is free
+}
+
+// newHouse builds the actor system. It reads no disk.
+func newHouse(cfg Config) *house {
+	if cfg.InFlightBytes <= 0 {
+		cfg.InFlightBytes = inFlightBytes
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	h := &house{
+		cfg: cfg, clock: cfg.Ports.Clock, chance: cfg.Ports.Chance, fs: cfg.Ports.FS, port: wal.NewPort(cfg.Ports.Run),
+		log: cfg.Log, credit: newCredit(cfg.InFlightBytes), reserve: reserveBytes,
+	}
+	h.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return cfg.Log }))
+	h.system.EventStream.Subscribe(h.deadLetter)
+	return h
+}
+
+// props makes the Props of every actor here: with the ports' dispatcher and
+// mailbox, and a supervisor that restarts children from disk.
+func (h *house) props(produce func() actor.Actor) *actor.Props {
+	options := append([]actor.PropsOption{actor.WithSupervisor(&supervisor{house: h, fails: make(map[string]failures)})}, h.cfg.Ports.Props...)
+	return actor.PropsFromProducer(produce, options...)
+}
+
+func (h *house) send(to *actor.PID, m any) { h.system.Root.Send(to, m) }
+
+func (h *house) toBroker(m any) { h.send(h.broker, m) }
+
+// deadLetter answers requests that reached an actor which has ended.
+func (h *house) deadLetter(event any) {
+	d, ok := event.(*actor.DeadLetterEvent)
+	if !ok {
+		return
+	}
+	if q, ok := d.Message.(request); ok {
+		q.refuse(codec.Errorf(codec.Unavailable, "%s has ended", d.PID.GetId()))
+	}
+}
+
+// jitter is d and up to a fifth of it more, so that what many actors do from
+// time to time is not done all at once.
+func (h *house) jitter(d time.Duration) time.Duration {
+	var p [4]byte
+	if _, err := io.ReadFull(h.chance, p[:]); err != nil {
+		panic(fmt.Sprintf("actors: no randomness: %v", err))
+	}
+	return d + time.Duration(int64(binary.BigEndian.Uint32(p[:]))%(int64(d)/5+1))
+}
+
+// newUUID is a random one, version 4.
+func (h *house) newUUID() codec.UUID {
+	var u codec.UUID
+	if _, err := io.ReadFull(h.chance, u[:]); err != nil {
+		panic(fmt.Sprintf("actors: no randomness: %v", err))
+	}
+	u[6], u[8] = u[6]&0x0f|0x40, u[8]&0x3f|0x80
+	return u
+}
+
+// raftLog passes on what raft has to say. Its notices of role changes are
+// many and its own; only what it finds odd is told by default.
+type raftLog struct {
+	to   *slog.Logger
+	name string
+}
+
+func (l raftLog) Debugf(string, ...any) {}
+
+func (l raftLog) Infof(format string, args ...any) { l.say(slog.LevelDebug, format, args) }
+
+func (l raftLog) Warnf(format string, args ...any) { l.say(slog.LevelWarn, format, args) }
+
+func (l raftLog) Errorf(format string, args ...any) { l.say(slog.LevelError, format, args) }
+
+func (l raftLog) say(level slog.Level, format string, args []any) {
+	if ctx := context.Background(); l.to.Enabled(ctx, level) {
+		l.to.Log(ctx, level, fmt.Sprintf(format, args...), "partition", l.name)
+	}
+}

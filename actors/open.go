@@ -1,0 +1,153 @@
+package actors
+
+import (
+	"fmt"
+
+	"github.com/troupe-mq/troupe/actors/replica"
+	"github.com/troupe-mq/troupe/codec"
+	"github.com/troupe-mq/troupe/wal"
+)
+
+// open has the log opened, behind whoever still holds it.
+func (p *Partition) open() {
+	p.results = make(map[codec.Index]any)
+	p.disk.house, p.disk.post, p.disk.nextLife = p.house, p.post, p.pub.nextLife
+	p.disk.lane = p.house.port.Lane(p.seat.dir)
+	p.pub.publishState(state{write: unavailable(p.seat.name), read: unavailable(p.seat.name)})
+	p.reopen()
+	p.house.clock.After(p.house.jitter(houseworkEvery), func() { p.post(housework{}) })
+}
+
+// reopen begins another life of the log.
+func (p *Partition) reopen() {
+	p.disk.life = p.disk.nextLife()
+	life := p.disk.life
+	r := &rebuild{fs: p.house.fs, seat: p.seat}
+	p.disk.lane.Do(func() {
+		m := r.run()
+		m.life = life
+		p.post(m)
+	})
+}
+
+// rebuild opens a log on the disk port, and derives from its committed
+// entries what is not stored: the table of producers and the start.
+type rebuild struct {
+	fs    wal.FS
+	seat  seat
+	table *replica.Producers
+	start codec.Offset
+}
+
+func (r *rebuild) run() *opened {
+	o := wal.Options{SegmentBytes: r.seat.settings.segmentBytes, NoSync: r.seat.settings.noSync}
+	var committed []codec.Descriptor
+	var indexes []codec.Index
+	found, err := wal.Open(r.fs, r.seat.dir, o, func(e *wal.Entry) {
+		if start, ok, err := codec.ParseStartEntry(e.Data); ok && err == nil && e.Type == 0 {
+			r.start = max(r.start, start)
+		}
+		if d, ok, _ := codec.ParseBatchEntry(e.Data); ok && e.Type == 0 && d.ProducerID >= 0 {
+			committed, indexes = append(committed, d), append(indexes, e.Index)
+		}
+	})
+	if err != nil {
+		return &opened{err: err}
+	}
+	r.table = replica.NewProducers()
+	from := codec.Index(0)
+	if found.Snapshot != nil && r.seat.machine == nil {
+		s, err := replica.ParseSnapshot(found.Snapshot.Data)
+		if err != nil {
+			return &opened{found: found, err: &wal.Corrupt{File: r.seat.dir, At: -1, Why: err.Error()}}
+		}
+		r.table, from = s.Producers, found.Snapshot.Index
+	}
+	for i, d := range committed {
+		if indexes[i] > from {
+			r.table.Apply(d)
+		}
+	}
+	return &opened{found: found, table: r.table, start: r.start}
+}
+
+// opened begins a life: the mind starts on what the disk has.
+func (p *Partition) opened(m *opened) {
+	if m.life != p.disk.life || p.disk.closed {
+		if m.found != nil {
+			p.closeStale(m.found.Log)
+		}
+		return
+	}
+	if m.err != nil {
+		p.failedToOpen(m)
+		return
+	}
+	if m.found.Cut > 0 {
+		p.house.log.Info("the end of a log was cut: it was not acknowledged", "partition", p.seat.name, "entries", m.found.Cut)
+	}
+	p.disk.log, p.disk.index = m.found.Log, m.found.Index
+	p.disk.index.SetStart(m.start)
+	p.trouble, p.serving, p.wrote = nil, false, true
+	if err := p.begin(m); err != nil {
+		p.quarantine(err)
+		return
+	}
+	p.mind.Campaign()
+	p.carryOut(p.mind.Take())
+}
+
+// begin makes the mind, and the machine as of the snapshot.
+func (p *Partition) begin(m *opened) error {
+	h, x := m.found.Hard, m.found.Index
+	x.Commit(h.Commit)
+	applied := max(h.Commit, h.Before)
+	if p.seat.machine != nil {
+		at, err := p.restore(m.found)
+		if err != nil {
+			return err
+		}
+		applied = at
+	}
+	var err error
+	p.mind, err = replica.New(replica.Config{
+		Group: p.seat.group, ID: p.seat.id, Storage: &storage{h, x}, Applied: applied,
+		ConfAsOf: h.ConfAsOf, Next: x.Next(), AppendTime: x.AppendTime(), StartTime: h.AppendTime, Producers: m.table,
+		Log: raftLog{p.house.log, p.seat.name},
+	})
+	if err != nil {
+		return &wal.Corrupt{File: p.seat.dir, At: -1, Why: err.Error()}
+	}
+	return nil
+}
+
+// restore brings the machine to its newest snapshot; the entries behind it
+// are applied as consensus finds them committed.
+func (p *Partition) restore(found *wal.Opened) (applied codec.Index, err error) {
+	p.machine = p.seat.machine()
+	s := found.Snapshot
+	if s == nil {
+		if found.Hard.Before > 1 {
+			return 0, &wal.Corrupt{File: p.seat.dir, At: -1, Why: fmt.Sprintf("the log begins at entry %d and there is no snapshot", found.Hard.Before+1)}
+		}
+		return found.Hard.Before, nil
+	}
+	parsed, err := replica.ParseSnapshot(s.Data)
+	if err == nil {
+		err = p.machine.restore(parsed.State)
+	}
+	if err != nil {
+		return 0, &wal.Corrupt{File: p.seat.dir, At: -1, Why: fmt.Sprintf("snapshot of entry %d: %v", s.Index, err)}
+	}
+	p.snapAt = s.Index
+	return s.Index, nil
+}
+
+// closeStale lets go of a log that was opened for a life that has ended.
+func (p *Partition) closeStale(l *wal.Log) {
+	p.disk.lane.Do(func() {
+		if err := l.Close(); err != nil {
+			p.house.log.Warn("closing a log failed", "error", err)
+		}
+	})
+}

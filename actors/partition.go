@@ -1,0 +1,217 @@
+package actors
+
+import (
+	"fmt"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-mq/troupe/actors/replica"
+	"github.com/troupe-mq/troupe/codec"
+	"github.com/troupe-mq/troupe/wal"
+)
+
+// Partition is the body of one replica: the mailbox around a replica.Mind and
+// a wal.Log. It decides nothing about order or commitment; it carries out
+// what the mind says, and tells readers.
+type Partition struct {
+	house *house
+	seat  seat
+	pub   *Handle // what is published of this replica
+	self  *actor.PID
+
+	disk    disk
+	mind    *replica.Mind
+	machine machine // nil for a topic's partition
+
+	requests requests // let in and not answered
+	waiters  waiters
+	results  map[codec.Index]any // of the commands just applied
+	flushing bool                // a flush stands in the mailbox
+	serving  bool                // has led and applied in its term since it was opened
+	wrote    bool                // since the last rest
+	trouble  *codec.Error        // why this replica takes no writes; nil when it does
+	snapAt   codec.Index         // index of the last snapshot asked for
+	leaving  *closing            // set while a close waits for the disk
+}
+
+// seat says which replica a Partition is the body of.
+type seat struct {
+	group    codec.GroupID
+	id       codec.ReplicaID
+	name     string // topic/partition, for people
+	dir      string
+	settings settings
+	machine  func() machine // makes the state machine; nil for none
+}
+
+// Receive is the life of one replica. It only names what happens; each method
+// runs to its end and none waits.
+func (p *Partition) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *actor.Started:
+		p.self = c.Self()
+		p.open()
+	case *opened:
+		p.opened(m)
+	case *Produce:
+		p.produce(m)
+	case *propose:
+		p.propose(m)
+	case *trim:
+		p.trim(m)
+	case flush:
+		p.flush()
+	case *persisted:
+		p.persisted(m)
+	case *stepDone:
+		p.stepDone(m)
+	case *await:
+		p.await(m)
+	case *deadline:
+		p.waiters.leave(m.of)
+	case *forget:
+		p.waiters.drop(m.of)
+	case *configure:
+		p.seat.settings = m.settings
+	case housework:
+		p.housework()
+	case tick:
+		p.tick()
+	case *damaged:
+		p.quarantine(m.err)
+	case retry:
+		p.lookForRoom(m)
+	case *room:
+		p.roomFound(m)
+	case *closing:
+		p.close(m)
+	case *closeNow:
+		if p.leaving == m.of {
+			p.finish(m.of)
+		}
+	case *burying:
+		p.bury(m)
+	case *actor.Restarting:
+		p.crashed()
+	}
+}
+
+// post sends m to this actor, from a port.
+func (p *Partition) post(m any) { p.house.send(p.self, m) }
+
+// carryOut does what the mind asks for.
+func (p *Partition) carryOut(e replica.Effects) {
+	for _, a := range e.Appends {
+		p.persist(a)
+	}
+	if len(e.Messages) > 0 {
+		panic(fmt.Sprintf("actors: %s has a message for another replica and no link to send it by", p.seat.name))
+	}
+	if len(e.Committed) > 0 {
+		p.apply(e.Committed)
+	}
+	if e.Conf != nil {
+		conf := *e.Conf
+		p.disk.step("configuration", func(l *wal.Log) error { return l.SetConf(conf.State, conf.Index) }, nil)
+	}
+	p.answer(e.Answers)
+	if e.Role != nil {
+		p.follow(*e.Role)
+	}
+}
+
+// apply takes committed entries in: the machine changes, the watermark moves,
+// and whoever waits at the tail is told.
+func (p *Partition) apply(list []replica.Entry) {
+	last := list[len(list)-1].Index
+	p.disk.index.Commit(last)
+	for i := range list {
+		p.applyOne(&list[i])
+	}
+	if p.machine != nil {
+		p.machine.settled()
+		p.snapshotMachine(last)
+	}
+	p.publish()
+	if role := p.mind.Role(); role.Leader && list[len(list)-1].Term == role.Term {
+		p.serve(role)
+	}
+}
+
+func (p *Partition) applyOne(e *replica.Entry) {
+	if len(e.Data) == 0 || e.Type != 0 {
+		return
+	}
+	switch codec.EntryKind(e.Data[0]) {
+	case codec.EntryStart:
+		start, _, err := codec.ParseStartEntry(e.Data)
+		if err != nil {
+			panic("actors: committed entry does not hold: " + err.Error())
+		}
+		p.disk.index.SetStart(start)
+	case codec.EntryCommand:
+		if p.machine == nil {
+			panic(fmt.Sprintf("actors: %s has a command at entry %d and no machine", p.seat.name, e.Index))
+		}
+		p.results[e.Index] = p.machine.apply(e.Index, e.Data[1:])
+	}
+}
+
+// answer gives outcomes to those who asked.
+func (p *Partition) answer(list []replica.Answer) {
+	for i := range list {
+		a := &list[i]
+		switch m := a.Token.(type) {
+		case *Produce:
+			p.requests.remove(m)
+			m.answer(codec.Produced{Base: a.Base, AppendTime: a.AppendTime}, a.Err)
+		case *propose:
+			p.requests.remove(m)
+			m.answer(p.results[a.Index], a.Err)
+		case nil:
+		default:
+			panic(fmt.Sprintf("actors: %s has an answer for a %T", p.seat.name, m))
+		}
+	}
+	clear(p.results)
+	p.finishIfAnswered()
+}
+
+// publish shows readers what is committed, and wakes those at the tail.
+func (p *Partition) publish() {
+	v := p.disk.index.View()
+	p.pub.view.Store(v)
+	p.waiters.passed(v.HighWatermark())
+}
+
+// serve opens the replica to readers and writers, once it leads and knows
+// what is committed.
+func (p *Partition) serve(role replica.Role) {
+	if p.serving {
+		return
+	}
+	p.serving = true
+	p.pub.publishState(state{open: true, leader: true, term: role.Term})
+	p.house.toBroker(&ready{group: p.seat.group})
+}
+
+// follow notes who leads.
+func (p *Partition) follow(role replica.Role) {
+	if !role.Leader {
+		p.serving = false
+	}
+}
+
+// crashed is the end of an instance whose turn panicked. Its successor opens
+// the log again, behind the closing on the same lane.
+func (p *Partition) crashed() {
+	err := codec.Errorf(codec.Unknown, "%s failed and is restarted: the batch may or may not be in the log", p.seat.name)
+	p.requests.failAll(err)
+	p.waiters.all()
+	p.pub.publishState(state{write: unavailable(p.seat.name), read: unavailable(p.seat.name)})
+	p.disk.letGo()
+}
+
+func unavailable(name string) *codec.Error {
+	return codec.Errorf(codec.Unavailable, "%s is being opened", name)
+}

@@ -1,0 +1,64 @@
+package actors
+
+import (
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-mq/troupe/codec"
+	"github.com/troupe-mq/troupe/wal"
+)
+
+// Clock is time, passed in: the machine's, or the simulated world's.
+type Clock interface {
+	Now() codec.Millis
+	// After calls f once after d, from anywhere; f must only send a message.
+	// cancel prevents that when it comes in time.
+	After(d time.Duration, f func()) (cancel func())
+}
+
+// Ports are how chance, time and the disk enter. The zero value is the real
+// world.
+type Ports struct {
+	Clock  Clock
+	Chance io.Reader
+	FS     wal.FS
+	// Run has the disk port's jobs run: a wal.Pool's Run.
+	Run func(job func())
+	// Props are options for every actor: a dispatcher and a mailbox.
+	Props []actor.PropsOption
+}
+
+// Config is what a broker is started with. The zero value of each field but
+// Dir is a good default.
+type Config struct {
+	// Dir is the data directory; one broker at a time may use it.
+	Dir string
+	// Node is the broker's name, stored with its data. Empty means the stored
+	// name, or NodeDefault. Another name than the stored one is refused.
+	Node codec.NodeID
+	// NodeDefault names a broker whose directory is new; the host's name by
+	// default.
+	NodeDefault codec.NodeID
+	// InFlightBytes bounds the batches that were let in and are not answered,
+	// 256 MiB by default. At the bound, producers wait.
+	InFlightBytes int64
+	// Log takes what the broker and its libraries have to say; nil is silence.
+	Log *slog.Logger
+	// Ports are for simulations.
+	Ports Ports
+}
+
+// Tunings of bodies. They are not settings: nothing outside depends on them.
+const (
+	tickEvery      = 100 * time.Millisecond // raft's tick, for groups of several
+	houseworkEvery = 10 * time.Second       // retention, and rest after a write
+	retryEvery     = time.Second            // looking for room on a full disk
+	stallAfter     = 10 * time.Second       // a write that takes longer has an unknown outcome
+	closeWait      = 5 * time.Second        // for the disk, before a log is closed
+	inFlightBytes  = 256 << 20
+	snapshotEvery  = 1000 // commands between snapshots of metadata
+	reserveBytes   = 2 * wal.SegmentBytesDefault
+)

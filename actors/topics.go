@@ -1,0 +1,122 @@
+package actors
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/troupe-mq/troupe/cluster"
+	"github.com/troupe-mq/troupe/codec"
+)
+
+// decide has the metadata group decide on do; reply gets what came of it, in
+// an actor's turn.
+func (h *house) decide(meta *Handle, do cluster.Action, reply func(cluster.Result, error)) {
+	c := cluster.Command{Do: do}
+	m := &propose{data: codec.AppendCommandEntry(nil, c.Encode()), reply: func(result any, err error) {
+		if err != nil {
+			reply(cluster.Result{}, err)
+			return
+		}
+		d := result.(decided)
+		reply(d.result, d.err)
+	}}
+	meta.tell(m, m.refuse)
+}
+
+// CreateTopic makes a topic; reply gets its description once every partition
+// is open. It is called exactly once, from any goroutine, and must not wait.
+// Errors are *codec.Error.
+func (b *Broker) CreateTopic(r codec.CreateTopic, reply func(codec.TopicDescription, error)) {
+	c := cluster.CreateTopic{
+		Name: r.Topic, ID: b.house.newUUID(), Partitions: int(max(r.Partitions, 1)), Replicas: int(r.Replicas),
+		Settings: r.Settings, Now: b.house.clock.Now(),
+	}
+	b.house.decide(b.meta, c, b.describeWhenOpen(r.Topic, reply))
+}
+
+// AlterTopic changes settings of a topic, or gives it more partitions; reply
+// as in CreateTopic.
+func (b *Broker) AlterTopic(r codec.AlterTopic, reply func(codec.TopicDescription, error)) {
+	if r.Replicas != 0 {
+		reply(codec.TopicDescription{}, codec.Errorf(codec.InvalidArgument, "the number of replicas cannot be changed yet"))
+		return
+	}
+	c := cluster.AlterTopic{Name: r.Topic, Partitions: int(r.Partitions), Settings: r.Settings}
+	b.house.decide(b.meta, c, b.describeWhenOpen(r.Topic, reply))
+}
+
+// DeleteTopic removes a topic and its records; reply gets nil once that is
+// decided. The files go soon after.
+func (b *Broker) DeleteTopic(name codec.Topic, reply func(error)) {
+	b.house.decide(b.meta, cluster.DeleteTopic{Name: name}, func(_ cluster.Result, err error) { reply(err) })
+}
+
+func (b *Broker) describeWhenOpen(name codec.Topic, reply func(codec.TopicDescription, error)) func(cluster.Result, error) {
+	return func(_ cluster.Result, err error) {
+		if err != nil {
+			reply(codec.TopicDescription{}, err)
+			return
+		}
+		b.house.toBroker(&whenOpen{name, func(err error) {
+			if err != nil {
+				reply(codec.TopicDescription{}, err)
+				return
+			}
+			reply(b.Topic(name))
+		}})
+	}
+}
+
+// Topics describes all topics, in order of name.
+func (b *Broker) Topics() []codec.TopicDescription {
+	s := b.published.Load()
+	if s == nil {
+		return nil
+	}
+	var all []codec.TopicDescription
+	for _, name := range slices.Sorted(maps.Keys(s.Topics)) {
+		all = append(all, b.describe(s.Topics[name]))
+	}
+	return all
+}
+
+// Topic describes one topic.
+func (b *Broker) Topic(name codec.Topic) (codec.TopicDescription, error) {
+	s := b.published.Load()
+	if s == nil {
+		return codec.TopicDescription{}, codec.Errorf(codec.Unavailable, "the broker is starting")
+	}
+	t, ok := s.Topics[name]
+	if !ok {
+		return codec.TopicDescription{}, unknownTopic(name)
+	}
+	return b.describe(t), nil
+}
+
+func (b *Broker) describe(t cluster.Topic) codec.TopicDescription {
+	d := codec.TopicDescription{Topic: t.Name, ID: t.ID, Settings: t.Settings.Map()}
+	for i, part := range t.Partitions {
+		d.Partitions = append(d.Partitions, b.describePartition(t.Name, codec.Partition(i), part))
+	}
+	return d
+}
+
+func (b *Broker) describePartition(name codec.Topic, n codec.Partition, part cluster.Partition) codec.PartitionDescription {
+	d := codec.PartitionDescription{Partition: n}
+	for _, r := range part.Replicas {
+		d.Replicas = append(d.Replicas, r.Node)
+	}
+	h := b.table.Load().parts[codec.TopicPartition{Topic: name, Partition: n}]
+	if h == nil {
+		return d
+	}
+	if v := h.view.Load(); v != nil {
+		d.Start, d.HighWatermark, d.Bytes = v.Start(), v.HighWatermark(), v.Bytes()
+	}
+	if s := h.state.Load(); s.leader {
+		d.Epoch, _ = codec.EpochOf(s.term)
+		// The only replica leads, and is in sync with itself.
+		d.Leader, d.InSync = d.Replicas[0], d.Replicas
+	}
+	return d
+}
