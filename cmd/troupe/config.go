@@ -1,0 +1,130 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"go.yaml.in/yaml/v3"
+)
+
+// serveConfig is everything that `troupe serve` can be told. A flag wins over
+// its environment variable, that over the file, that over the default.
+type serveConfig struct {
+	Data      string `yaml:"data"`
+	Node      string `yaml:"node"`
+	Listen    string `yaml:"listen"`
+	HTTP      string `yaml:"http"`
+	Advertise string `yaml:"advertise"`
+	Insecure  bool   `yaml:"insecure"`
+	LogLevel  string `yaml:"log-level"`
+	LogFormat string `yaml:"log-format"`
+}
+
+// flags binds c to the flags of serve, with their defaults.
+func (c *serveConfig) flags(f *pflag.FlagSet) {
+	f.StringVar(&c.Data, "data", "./data", "data directory, made when it is not there")
+	f.StringVar(&c.Node, "node", "", "name of this broker, stored with its data (default: the host's name)")
+	f.StringVar(&c.Listen, "listen", "127.0.0.1:9650", "address for clients")
+	f.StringVar(&c.HTTP, "http", "127.0.0.1:9653", "address for /healthz and /readyz; empty for none")
+	f.StringVar(&c.Advertise, "advertise", "", "address that clients are told to use (default: the one they used)")
+	f.BoolVar(&c.Insecure, "insecure", false, "allow addresses other than loopback without TLS and authentication")
+	f.StringVar(&c.LogLevel, "log-level", "info", "error, warn, info, debug or trace")
+	f.StringVar(&c.LogFormat, "log-format", "text", "text or json")
+}
+
+// load fills in what no flag has set: from the environment, then the file.
+func (c *serveConfig) load(cmd *cobra.Command, file string) error {
+	if file == "" {
+		file = os.Getenv("TROUPE_CONFIG")
+	}
+	from := map[string]string{}
+	if file != "" {
+		var err error
+		if from, err = readConfig(file); err != nil {
+			return err
+		}
+	}
+	var failed error
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if f.Changed || failed != nil {
+			return
+		}
+		value, source := os.Getenv(envName(f.Name)), envName(f.Name)
+		if value == "" {
+			value, source = from[f.Name], file
+		}
+		if value == "" {
+			return
+		}
+		if err := f.Value.Set(value); err != nil {
+			failed = usagef("%s from %s: %w", f.Name, source, err)
+		}
+	})
+	return errors.Join(failed)
+}
+
+func envName(flag string) string {
+	return "TROUPE_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// readConfig reads a YAML file. A key that serve does not know is an error
+// that names its line.
+func readConfig(name string) (map[string]string, error) {
+	p, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	d := yaml.NewDecoder(bytes.NewReader(p))
+	d.KnownFields(true)
+	var known serveConfig
+	if err := d.Decode(&known); err != nil && !errors.Is(err, io.EOF) {
+		return nil, usagef("configuration %s: %s", name, explainYAML(err))
+	}
+	values := map[string]any{}
+	if err := yaml.Unmarshal(p, &values); err != nil {
+		return nil, usagef("configuration %s: %w", name, err)
+	}
+	out := make(map[string]string, len(values))
+	for k, v := range values {
+		out[k] = fmt.Sprint(v)
+	}
+	return out, nil
+}
+
+// explainYAML says "line 3: no setting "dta"" instead of naming a Go type.
+func explainYAML(err error) string {
+	var t *yaml.TypeError
+	if !errors.As(err, &t) {
+		return err.Error()
+	}
+	lines := make([]string, len(t.Errors))
+	for i, e := range t.Errors {
+		at, rest, found := strings.Cut(e, ": field ")
+		if name, _, ok := strings.Cut(rest, " not found in type"); found && ok {
+			e = fmt.Sprintf("%s: there is no setting %q; the settings are the flags of troupe serve", at, name)
+		}
+		lines[i] = e
+	}
+	return strings.Join(lines, "; ")
+}
+
+// checkAddress refuses an address that others can reach, unless it was said
+// that this is meant.
+func (c *serveConfig) checkAddress(flag, address string) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return usagef("--%s %q: want HOST:PORT, such as 127.0.0.1:9650", flag, address)
+	}
+	ip := net.ParseIP(host)
+	if c.Insecure || host == "localhost" || ip != nil && ip.IsLoopback() {
+		return nil
+	}
+	return usagef("--%s %s can be reached by others, and there is no TLS or authentication yet: use 127.0.0.1, or say --insecure", flag, address)
+}

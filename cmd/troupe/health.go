@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// health is the HTTP side of a broker: /healthz says that the process lives,
+// /readyz that it serves, or why not.
+type health struct {
+	server *http.Server
+	ready  atomic.Pointer[func() error]
+	ended  chan struct{}
+}
+
+var (
+	errStarting = errors.New("the broker is starting")
+	errDraining = errors.New("the broker is stopping")
+)
+
+func startHealth(address string) (*health, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen for HTTP: %w", err)
+	}
+	h := &health{ended: make(chan struct{})}
+	h.serve(func() error { return errStarting })
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if err := (*h.ready.Load())(); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ready")
+	})
+	h.server = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
+	go func() {
+		defer close(h.ended)
+		_ = h.server.Serve(l) // ends by Shutdown only
+	}()
+	return h, nil
+}
+
+// serve makes /readyz ask ready.
+func (h *health) serve(ready func() error) { h.ready.Store(&ready) }
+
+// drain makes /readyz say that the broker is stopping.
+func (h *health) drain() { h.serve(func() error { return errDraining }) }
+
+func (h *health) close(ctx context.Context) error {
+	err := h.server.Shutdown(ctx)
+	<-h.ended
+	return err
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+// streams are what a command reads and writes: results on out, everything
+// else on err.
+type streams struct {
+	in  io.Reader
+	out io.Writer
+	err io.Writer
+}
+
+// run is the whole program short of the process around it.
+func run(ctx context.Context, args []string, in io.Reader, out, err io.Writer) error {
+	root := newRoot(streams{in, out, err})
+	root.SetArgs(args)
+	return root.ExecuteContext(ctx)
+}
+
+func newRoot(s streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "troupe",
+		Short: "An event-streaming broker built of actors",
+		Long: `Troupe keeps streams of records in topics, in order, durable before it
+acknowledges, and replays them from any offset or point in time.`,
+		Example: `  troupe serve --data ./data
+  troupe produce access --create < access.log
+  troupe consume access --from oldest`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.SetIn(s.in)
+	root.SetOut(s.out)
+	root.SetErr(s.err)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usagef("%w: see %s --help", err, c.CommandPath())
+	})
+	root.AddCommand(newServe(s), newLogVerb(s), newVersion(s))
+	for _, c := range root.Commands() {
+		wrapArgs(c)
+	}
+	return root
+}
+
+// wrapArgs makes wrong arguments a usage error.
+func wrapArgs(c *cobra.Command) {
+	if check := c.Args; check != nil {
+		c.Args = func(c *cobra.Command, args []string) error {
+			if err := check(c, args); err != nil {
+				return usagef("%w: see %s --help", err, c.CommandPath())
+			}
+			return nil
+		}
+	}
+	for _, child := range c.Commands() {
+		wrapArgs(child)
+	}
+}

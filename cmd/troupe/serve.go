@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"github.com/spf13/cobra"
+
+	"github.com/troupe-mq/troupe/actors"
+	"github.com/troupe-mq/troupe/codec"
+	"github.com/troupe-mq/troupe/gateway"
+)
+
+// stopWithin bounds a clean stop.
+const stopWithin = 9 * time.Second
+
+func newServe(s streams) *cobra.Command {
+	var cfg serveConfig
+	var file string
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Run a broker",
+		Long: `Run a broker on a data directory. One line is printed when it is ready;
+SIGTERM and SIGINT stop it cleanly.
+
+Each flag may also be set by an environment variable (--log-level by
+TROUPE_LOG_LEVEL) or by a key of the file given with --config.`,
+		Example: "  troupe serve --data /var/lib/troupe --node n1",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := cfg.load(c, file); err != nil {
+				return err
+			}
+			return serve(c.Context(), s, cfg)
+		},
+	}
+	c.Flags().StringVar(&file, "config", "", "YAML file with settings named like the flags")
+	cfg.flags(c.Flags())
+	return c
+}
+
+// serve runs a broker until ctx ends.
+func serve(ctx context.Context, s streams, cfg serveConfig) error {
+	begun := time.Now()
+	if err := cfg.checkAddress("listen", cfg.Listen); err != nil {
+		return err
+	}
+	if cfg.HTTP != "" {
+		if err := cfg.checkAddress("http", cfg.HTTP); err != nil {
+			return err
+		}
+	}
+	log, err := newLog(s.err, cfg.LogLevel, cfg.LogFormat)
+	if err != nil {
+		return err
+	}
+	n, err := startNode(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.out, "ready node=%s listen=%s cluster=%s topics=%d in %s\n",
+		n.identity.Node, n.listen, n.identity.Cluster, len(n.broker.Topics()), time.Since(begun).Round(time.Millisecond))
+	<-ctx.Done()
+	log.Info("stopping")
+	return n.stop()
+}
+
+// node is a running broker with its doors.
+type node struct {
+	broker   *actors.Broker
+	gateway  *gateway.Server
+	http     *health
+	identity gateway.Identity
+	listen   net.Addr
+}
+
+// startNode opens the health page, the broker and the gateway, in this order,
+// so that /readyz can say why a broker is not ready yet.
+func startNode(ctx context.Context, cfg serveConfig, log *logrus.Logger) (_ *node, err error) {
+	n := &node{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.stop())
+		}
+	}()
+	if cfg.HTTP != "" {
+		if n.http, err = startHealth(cfg.HTTP); err != nil {
+			return nil, err
+		}
+	}
+	if n.broker, err = actors.Start(ctx, actors.Config{Dir: cfg.Data, Node: codec.NodeID(cfg.Node), Log: newSlog(log)}); err != nil {
+		return nil, err
+	}
+	cluster, name := n.broker.Identity()
+	n.identity = gateway.Identity{Cluster: cluster, Node: name, Version: version, Address: cfg.Advertise}
+	n.gateway = gateway.New(door{n.broker, n.identity}, gateway.Options{Log: func(event string, fields ...any) {
+		newSlog(log).Info(event, fields...)
+	}})
+	if n.listen, err = n.gateway.Listen(cfg.Listen); err != nil {
+		return nil, err
+	}
+	if n.http != nil {
+		n.http.serve(n.broker.Ready)
+	}
+	return n, nil
+}
+
+// stop closes what was opened, the doors first. It takes 9 seconds at most.
+func (n *node) stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopWithin)
+	defer cancel()
+	var errs []error
+	if n.http != nil {
+		n.http.drain()
+	}
+	if n.gateway != nil {
+		// A third of the time is for clients to get their answers.
+		half, done := context.WithTimeout(ctx, stopWithin/3)
+		if err := n.gateway.Close(half); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			errs = append(errs, err)
+		}
+		done()
+	}
+	if n.broker != nil {
+		errs = append(errs, n.broker.Close(ctx))
+	}
+	if n.http != nil {
+		errs = append(errs, n.http.close(ctx))
+	}
+	return errors.Join(errs...)
+}
