@@ -1,0 +1,79 @@
+package client
+
+import (
+	"context"
+
+	"github.com/troupe-mq/troupe/codec"
+)
+
+// Metadata is where topics and their leaders are; no names = all topics.
+func (c *Client) Metadata(ctx context.Context, topics ...codec.Topic) (codec.Metadata, error) {
+	var m codec.Metadata
+	err := c.read(ctx, codec.TopicPartition{}, &codec.MetadataQuery{Topics: topics}, &m)
+	return m, err
+}
+
+// Ping asks whether the broker is there.
+func (c *Client) Ping(ctx context.Context) error {
+	return c.read(ctx, codec.TopicPartition{}, codec.Ping{}, &codec.Empty{})
+}
+
+// CreateTopic makes a topic.
+func (c *Client) CreateTopic(ctx context.Context, t codec.CreateTopic) (codec.TopicDescription, error) {
+	var d codec.TopicDescription
+	return d, c.change(ctx, &t, &d)
+}
+
+// AlterTopic changes a topic.
+func (c *Client) AlterTopic(ctx context.Context, t codec.AlterTopic) (codec.TopicDescription, error) {
+	var d codec.TopicDescription
+	return d, c.change(ctx, &t, &d)
+}
+
+// DeleteTopic deletes a topic with all it holds.
+func (c *Client) DeleteTopic(ctx context.Context, topic codec.Topic) error {
+	return c.change(ctx, &codec.DeleteTopic{Topic: topic}, &codec.Empty{})
+}
+
+// DescribeTopic says all there is to say about a topic.
+func (c *Client) DescribeTopic(ctx context.Context, topic codec.Topic) (codec.TopicDescription, error) {
+	var d codec.TopicDescription
+	err := c.read(ctx, codec.TopicPartition{}, &codec.DescribeTopic{Topic: topic}, &d)
+	return d, err
+}
+
+// Trim lets go of the records below before and returns the new start.
+func (c *Client) Trim(ctx context.Context, tp codec.TopicPartition, before codec.Offset) (codec.Offset, error) {
+	l, err := c.leader(ctx, tp)
+	if err != nil {
+		return 0, err
+	}
+	var t codec.Trimmed
+	err = c.heed(tp, ask(ctx, l, &codec.Trim{TopicPartition: tp, Before: before}, &t))
+	return t.Start, err
+}
+
+// Offsets are the offset of the oldest record of a partition, and that of the
+// record to come.
+func (c *Client) Offsets(ctx context.Context, tp codec.TopicPartition) (oldest, newest codec.Offset, err error) {
+	var o codec.Offsets
+	err = c.read(ctx, tp, &codec.OffsetsQuery{TopicPartition: tp}, &o)
+	return o.Oldest, o.Newest, err
+}
+
+// OffsetForTime is the earliest offset whose record has a timestamp at or
+// after t; without one found is false and offset that of the record to come.
+func (c *Client) OffsetForTime(ctx context.Context, tp codec.TopicPartition, t codec.Millis) (offset codec.Offset, found bool, err error) {
+	var o codec.Offsets
+	err = c.read(ctx, tp, &codec.OffsetsQuery{TopicPartition: tp, Time: t, HasTime: true}, &o)
+	return o.AtTime, o.Found, err
+}
+
+// change sends a request once.
+func (c *Client) change(ctx context.Context, r codec.Request, m codec.Message) error {
+	l, err := c.any(ctx)
+	if err != nil {
+		return err
+	}
+	return ask(ctx, l, r, m)
+}

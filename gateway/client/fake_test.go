@@ -1,0 +1,220 @@
+package client
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/troupe-mq/troupe/codec"
+	"github.com/troupe-mq/troupe/gateway"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// memory is a broker in memory for the gateway.
+type memory struct {
+	mu     sync.Mutex
+	topics map[codec.Topic][]*log
+	leader string // when set, partitions are led there
+}
+
+func newMemory(topic codec.Topic, partitions int) *memory {
+	m := &memory{topics: map[codec.Topic][]*log{}}
+	m.make(topic, partitions)
+	return m
+}
+
+func (m *memory) make(topic codec.Topic, n int) {
+	for range n {
+		m.topics[topic] = append(m.topics[topic], &log{waiters: map[*waiter]struct{}{}})
+	}
+}
+
+func (m *memory) Identity() gateway.Identity { return gateway.Identity{Node: "n1", Version: "test"} }
+
+func (m *memory) Partition(tp codec.TopicPartition) (gateway.Partition, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.leader != "" {
+		return nil, &codec.Error{Code: codec.NotLeader, Message: "ask there", Leader: m.leader}
+	}
+	all := m.topics[tp.Topic]
+	if int(tp.Partition) >= len(all) {
+		return nil, codec.Errorf(codec.UnknownTopic, "no %v", tp)
+	}
+	return all[tp.Partition], nil
+}
+
+func (m *memory) Topics() []codec.TopicDescription { return nil }
+
+func (m *memory) Topic(name codec.Topic) (codec.TopicDescription, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	d := codec.TopicDescription{Topic: name}
+	for i := range m.topics[name] {
+		d.Partitions = append(d.Partitions, codec.PartitionDescription{Partition: codec.Partition(i), Leader: "n1"})
+	}
+	if len(d.Partitions) == 0 {
+		return d, codec.Errorf(codec.UnknownTopic, "topic %q does not exist", name)
+	}
+	return d, nil
+}
+
+func (m *memory) CreateTopic(r codec.CreateTopic, reply func(codec.TopicDescription, error)) {
+	m.mu.Lock()
+	m.make(r.Topic, max(1, int(r.Partitions)))
+	m.mu.Unlock()
+	reply(m.Topic(r.Topic))
+}
+
+func (m *memory) AlterTopic(r codec.AlterTopic, reply func(codec.TopicDescription, error)) {
+	reply(m.Topic(r.Topic))
+}
+
+func (m *memory) DeleteTopic(r codec.DeleteTopic, reply func(error)) {
+	m.mu.Lock()
+	delete(m.topics, r.Topic)
+	m.mu.Unlock()
+	reply(nil)
+}
+
+func (m *memory) Trim(_ codec.TopicPartition, before codec.Offset, reply func(codec.Offset, error)) {
+	reply(before, nil)
+}
+
+// log is one partition. While hold is set, produces get no answer.
+type log struct {
+	mu      sync.Mutex
+	batches []codec.Batch
+	waiters map[*waiter]struct{}
+	hold    bool
+	held    int
+	refuse  error
+}
+
+type waiter struct {
+	offset codec.Offset
+	fire   func()
+}
+
+func (l *log) MaxMessageBytes() int { return 1 << 20 }
+
+func (l *log) high() codec.Offset {
+	if len(l.batches) == 0 {
+		return 0
+	}
+	last := l.batches[len(l.batches)-1]
+	return last.BaseOffset() + codec.Offset(last.Count())
+}
+
+func (l *log) Bounds() (start, highWatermark codec.Offset) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return 0, l.high()
+}
+
+func (l *log) Produce(_ context.Context, b codec.Batch, reply func(codec.Produced, error)) error {
+	l.mu.Lock()
+	if l.refuse != nil {
+		l.mu.Unlock()
+		return l.refuse
+	}
+	if l.hold {
+		l.held++
+		l.mu.Unlock()
+		return nil // the answer never comes: only a dying broker does that
+	}
+	own := slices.Clone(b)
+	own.Stamp(l.high(), 1)
+	l.batches = append(l.batches, own)
+	var fire []func()
+	for w := range l.waiters {
+		if l.high() > w.offset {
+			fire = append(fire, w.fire)
+		}
+	}
+	l.mu.Unlock()
+	for _, f := range fire {
+		f()
+	}
+	reply(codec.Produced{Base: own.BaseOffset()}, nil)
+	return nil
+}
+
+func (l *log) Read(dst []byte, offset codec.Offset, maxBytes int) ([]byte, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if offset > l.high() {
+		return nil, codec.Errorf(codec.OffsetOutOfRange, "offset %d: the log holds [0, %d)", offset, l.high())
+	}
+	n := len(dst)
+	for _, b := range l.batches {
+		if b.BaseOffset()+codec.Offset(b.Count()) <= offset {
+			continue
+		}
+		if len(dst) > n && len(dst)+len(b) > maxBytes {
+			break
+		}
+		dst = append(dst, b...)
+	}
+	return dst, nil
+}
+
+func (l *log) Await(offset codec.Offset, wait time.Duration, done func()) func() {
+	w := &waiter{offset: offset}
+	forget := func() {
+		l.mu.Lock()
+		delete(l.waiters, w)
+		l.mu.Unlock()
+	}
+	var once sync.Once
+	w.fire = func() { once.Do(func() { forget(); done() }) }
+	timer := time.AfterFunc(wait, w.fire)
+	l.mu.Lock()
+	passed := l.high() > offset
+	l.waiters[w] = struct{}{}
+	l.mu.Unlock()
+	if passed {
+		w.fire()
+	}
+	return func() { timer.Stop(); forget() }
+}
+
+func (l *log) OffsetForTime(t codec.Millis) (codec.Offset, bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, b := range l.batches {
+		if b.MaxTimestamp() >= t {
+			return b.BaseOffset(), true, nil
+		}
+	}
+	return 0, false, nil
+}
+
+// serve runs a gateway over m until the test ends; cut ends it at once.
+func serve(t testing.TB, m gateway.Broker, address string) (addr string, cut func()) {
+	t.Helper()
+	s := gateway.New(m, gateway.Options{})
+	got, err := s.Listen(address)
+	require.NoError(t, err)
+	cut = func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		_ = s.Close(ctx) // says that it was cut
+	}
+	t.Cleanup(cut)
+	return got.String(), cut
+}
+
+func dial(t testing.TB, o Options, servers ...string) *Client {
+	t.Helper()
+	c, err := Dial(t.Context(), servers, o)
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	return c
+}

@@ -1,0 +1,310 @@
+package client
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/troupe-mq/troupe/codec"
+)
+
+// link is one connection: a reader and a writer goroutine, and the requests
+// that wait for their answers.
+type link struct {
+	address string
+	net     net.Conn
+	frames  *codec.FrameReader
+	frame   int           // largest frame, bytes, both ways
+	slots   chan struct{} // one for each request in flight
+	work    chan struct{} // wakes the writer
+	dead    chan struct{} // closed when the connection is lost
+	running sync.WaitGroup
+
+	mu      sync.Mutex
+	next    uint32
+	waiting map[uint32]*pending
+	queue   []*pending
+	err     error // why it is lost
+}
+
+// pending is a request without an answer.
+type pending struct {
+	id    uint32
+	op    codec.Op
+	frame codec.Frame
+	sent  bool // at least a part of it may have left
+	done  func(codec.Envelope, error)
+}
+
+// openLink connects and shakes hands. The welcome is the server's.
+func openLink(ctx context.Context, address string, o Options) (*link, error) {
+	ctx, cancel := context.WithTimeout(ctx, o.DialTimeout)
+	defer cancel()
+	nc, err := o.Dial(ctx, address)
+	if err != nil {
+		return nil, codec.Errorf(codec.Unavailable, "connect to %s: %v", address, err)
+	}
+	stop := context.AfterFunc(ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
+	l := &link{
+		address: address, net: nc, frames: codec.NewFrameReader(bufio.NewReaderSize(nc, 64<<10), codec.HelloFrameMax),
+		work: make(chan struct{}, 1), dead: make(chan struct{}), waiting: map[uint32]*pending{}, next: 1,
+	}
+	if err := l.shakeHands(o); err != nil {
+		_ = nc.Close()
+		stop()
+		return nil, err
+	}
+	if !stop() {
+		_ = nc.Close()
+		return nil, codec.Errorf(codec.Unavailable, "connect to %s: %v", address, ctx.Err())
+	}
+	l.running.Go(l.read)
+	l.running.Go(func() { l.write(o.KeepAlive) })
+	return l, nil
+}
+
+func (l *link) shakeHands(o Options) error {
+	h := &codec.Hello{ProtocolMin: codec.ProtocolVersion, ProtocolMax: codec.ProtocolVersion, Client: o.Name, Version: o.Version, FrameMax: codec.FrameMax}
+	hello := append([]byte(codec.Magic), codec.EncodeRequest(nil, l.next, h).Bytes()...)
+	if _, err := l.net.Write(hello); err != nil {
+		return codec.Errorf(codec.Unavailable, "greet %s: %v", l.address, err)
+	}
+	frame, err := l.frames.Read(nil)
+	if err != nil {
+		return codec.Errorf(codec.Unavailable, "greet %s: %v: is it a broker?", l.address, err)
+	}
+	e, err := codec.ParseEnvelope(frame)
+	if err != nil {
+		return err
+	}
+	if err := e.Err(); err != nil {
+		return err
+	}
+	var w codec.Welcome
+	if err := e.Decode(&w); err != nil {
+		return err
+	}
+	if e.Kind != codec.KindResponse || e.ID != l.next || w.Protocol != codec.ProtocolVersion {
+		return codec.Errorf(codec.VersionUnknown, "%s answered HELLO with protocol %d: want %d", l.address, w.Protocol, codec.ProtocolVersion)
+	}
+	l.frame = min(max(w.FrameMax, codec.HelloFrameMax), codec.FrameMax)
+	l.frames.SetLimit(l.frame)
+	l.slots = make(chan struct{}, min(max(w.InFlightMax, 1), inFlightMax))
+	return nil
+}
+
+// inFlightMax bounds what a server may allow.
+const inFlightMax = 4096
+
+// send queues a request; it waits only for a slot. done is called exactly
+// once when send returns nil, on the link's goroutine, and must not wait; the
+// envelope's memory is its to keep.
+func (l *link) send(ctx context.Context, r codec.Request, done func(codec.Envelope, error)) error {
+	p := &pending{op: r.Op(), done: done}
+	select {
+	case l.slots <- struct{}{}:
+	case <-l.dead:
+		return l.lost(p)
+	case <-ctx.Done():
+		return fmt.Errorf("wait to send %v: %w", r.Op(), ctx.Err())
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil {
+		<-l.slots
+		return l.lostLocked(p)
+	}
+	p.frame = codec.EncodeRequest(nil, l.newID(p), r)
+	if p.frame.Size() > l.frame {
+		<-l.slots
+		return codec.Errorf(codec.FrameTooLarge, "%v of %d bytes: at most %d are allowed", r.Op(), p.frame.Size(), l.frame)
+	}
+	l.enqueue(p)
+	return nil
+}
+
+func (l *link) newID(p *pending) uint32 {
+	if l.next++; l.next == codec.ConnectionID {
+		l.next++
+	}
+	p.id = l.next
+	return p.id
+}
+
+func (l *link) enqueue(p *pending) {
+	l.waiting[p.id] = p
+	l.queue = append(l.queue, p)
+	l.wake()
+}
+
+func (l *link) wake() {
+	select {
+	case l.work <- struct{}{}:
+	default:
+	}
+}
+
+// read gives answers to who waits for them.
+func (l *link) read() {
+	for {
+		frame, err := l.frames.Read(nil)
+		if err != nil {
+			if err == io.EOF {
+				err = fmt.Errorf("the server closed it")
+			}
+			l.fail(err)
+			return
+		}
+		e, err := codec.ParseEnvelope(frame)
+		if err != nil {
+			l.fail(err)
+			return
+		}
+		if e.Kind != codec.KindResponse {
+			continue // pushes and one-ways of tomorrow
+		}
+		if e.ID == codec.ConnectionID {
+			l.fail(e.Err())
+			return
+		}
+		l.mu.Lock()
+		p := l.waiting[e.ID]
+		delete(l.waiting, e.ID)
+		l.mu.Unlock()
+		if p == nil {
+			l.fail(codec.Errorf(codec.Malformed, "answer to request %d, which nobody made", e.ID))
+			return
+		}
+		<-l.slots
+		p.done(e, e.Err())
+	}
+}
+
+// write sends what is queued, all of it in one writev. When nothing was sent
+// for a while it asks whether the server is still there.
+func (l *link) write(keepAlive time.Duration) {
+	tick := time.NewTicker(keepAlive)
+	defer tick.Stop()
+	busy, pinged := false, false
+	var bufs [][]byte
+	for {
+		select {
+		case <-l.dead:
+			return
+		case <-l.work:
+			busy = true
+		case <-tick.C:
+			if pinged && l.pingOpen() {
+				l.fail(fmt.Errorf("no answer to a ping within %v", keepAlive))
+				return
+			}
+			if pinged = !busy; pinged {
+				l.ping()
+			}
+			busy = false
+			continue
+		}
+		l.mu.Lock()
+		bufs = bufs[:0]
+		for _, p := range l.queue {
+			p.sent = true
+			bufs = p.frame.AppendTo(bufs)
+			p.frame = codec.Frame{}
+		}
+		clear(l.queue)
+		l.queue = l.queue[:0]
+		l.mu.Unlock()
+		out := net.Buffers(bufs)
+		if _, err := out.WriteTo(l.net); err != nil {
+			l.fail(err)
+			return
+		}
+		clear(bufs)
+	}
+}
+
+// ping asks whether the server is there.
+func (l *link) ping() {
+	select {
+	case l.slots <- struct{}{}:
+	default:
+		return // all slots wait for answers, and the server reads no more
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := &pending{op: codec.OpPing, done: func(codec.Envelope, error) {}}
+	p.frame = codec.EncodeRequest(nil, l.newID(p), codec.Ping{})
+	l.enqueue(p)
+}
+
+func (l *link) pingOpen() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, p := range l.waiting {
+		if p.op == codec.OpPing {
+			return true
+		}
+	}
+	return false
+}
+
+// fail ends the link; all who wait are told, in the order of their requests.
+func (l *link) fail(err error) {
+	l.mu.Lock()
+	if l.err != nil {
+		l.mu.Unlock()
+		return
+	}
+	l.err = err
+	all := make([]*pending, 0, len(l.waiting))
+	for _, p := range l.waiting {
+		all = append(all, p)
+	}
+	clear(l.waiting)
+	l.queue = nil
+	close(l.dead)
+	l.mu.Unlock()
+	_ = l.net.Close()
+	sortPending(all)
+	for _, p := range all {
+		p.done(codec.Envelope{}, l.lost(p))
+	}
+}
+
+// close ends the link and waits for its goroutines.
+func (l *link) close() {
+	l.fail(errClosed)
+	l.running.Wait()
+}
+
+func (l *link) lost(p *pending) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lostLocked(p)
+}
+
+// lostLocked is what p is told when the link is lost: UNKNOWN for what
+// changes something and may have left.
+func (l *link) lostLocked(p *pending) error {
+	code := codec.Unavailable
+	if p.sent && changes(p.op) {
+		code = codec.Unknown
+	}
+	if l.err == errClosed && code != codec.Unknown {
+		return errClosed
+	}
+	return codec.Errorf(code, "%v: connection to %s lost: %v", p.op, l.address, l.err)
+}
+
+// changes says whether an operation leaves something behind.
+func changes(op codec.Op) bool {
+	switch op {
+	case codec.OpProduce, codec.OpCreateTopic, codec.OpAlterTopic, codec.OpDeleteTopic, codec.OpTrim:
+		return true
+	}
+	return false
+}
