@@ -108,7 +108,9 @@ func (c *conn) read() {
 // handshake reads the magic. HELLO, and whatever else comes before it, falls
 // under its deadline too.
 func (c *conn) handshake() error {
-	_ = c.net.SetReadDeadline(time.Now().Add(c.server.limits.Handshake))
+	if !c.readWithin(c.server.limits.Handshake) {
+		return errDraining
+	}
 	var magic [len(codec.Magic)]byte
 	if _, err := io.ReadFull(c.from, magic[:]); err != nil {
 		return c.late(err, "no magic within %v", c.server.limits.Handshake)

@@ -214,6 +214,20 @@ func TestCloseCutsWhatDoesNotEnd(t *testing.T) {
 	p.let(nil) // an answer after the end harms nobody
 }
 
+// A connection that has only just come must not hold Close up for as long as
+// its handshake may take.
+func TestCloseWhileClientsArrive(t *testing.T) {
+	for range 50 {
+		s := New(newFakeBroker("t", 1), Options{Limits: Limits{Handshake: time.Hour}})
+		addr, err := s.Listen("127.0.0.1:0")
+		require.NoError(t, err)
+		raw(t, addr.String())
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		require.NoError(t, s.Close(ctx))
+		cancel()
+	}
+}
+
 // A client that goes away leaves nothing behind.
 func TestClientsThatVanish(t *testing.T) {
 	b := newFakeBroker("t", 1)
