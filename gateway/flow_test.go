@@ -216,15 +216,26 @@ func TestCloseCutsWhatDoesNotEnd(t *testing.T) {
 
 // A connection that has only just come must not hold Close up for as long as
 // its handshake may take.
-func TestCloseWhileClientsArrive(t *testing.T) {
-	for range 50 {
-		s := New(newFakeBroker("t", 1), Options{Limits: Limits{Handshake: time.Hour}})
-		addr, err := s.Listen("127.0.0.1:0")
-		require.NoError(t, err)
-		raw(t, addr.String())
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		require.NoError(t, s.Close(ctx))
-		cancel()
+func TestAConnectionStoppedBeforeItBegan(t *testing.T) {
+	s := New(newFakeBroker("t", 1), Options{Limits: Limits{Handshake: time.Hour}})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	w := raw(t, l.Addr().String())
+	nc, err := l.Accept()
+	require.NoError(t, err)
+	c := newConn(s, nc)
+	c.stop()
+	ended := make(chan struct{})
+	go func() { c.run(); close(ended) }()
+	require.EqualError(t, w.receive().Err(), "STOPPING: the broker is shutting down")
+	w.closed()
+	select {
+	case <-ended:
+	case <-time.After(5 * time.Second):
+		t.Error("it still waits for the magic")
+		_ = w.conn.Close()
+		<-ended
 	}
 }
 
