@@ -61,7 +61,7 @@ func (d *disk) step(what string, f func(*wal.Log) error, then func()) {
 	}
 	life, log := d.life, d.log
 	d.lane.Do(func() {
-		d.post(&stepDone{life, what, f(log), then})
+		d.post(&stepDone{life, what, wal.Guard(func() error { return f(log) }), then})
 	})
 }
 

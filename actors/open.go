@@ -22,9 +22,12 @@ func (p *Partition) open() {
 func (p *Partition) reopen() {
 	p.disk.life = p.disk.nextLife()
 	life := p.disk.life
-	r := &rebuild{fs: p.house.fs, seat: p.seat}
+	r := &rebuild{fs: p.house.fs, seat: p.seat, walFileBytes: p.house.cfg.Ports.WALFileBytes}
 	p.disk.lane.Do(func() {
-		m := r.run()
+		m := &opened{}
+		if err := wal.Guard(func() error { m = r.run(); return m.err }); m.err == nil {
+			m.err = err
+		}
 		m.life = life
 		p.post(m)
 	})
@@ -33,14 +36,17 @@ func (p *Partition) reopen() {
 // rebuild opens a log on the disk port, and derives from its committed
 // entries what is not stored: the table of producers and the start.
 type rebuild struct {
-	fs    wal.FS
-	seat  seat
+	fs   wal.FS
+	seat seat
+
+	walFileBytes int64
+
 	table *replica.Producers
 	start codec.Offset
 }
 
 func (r *rebuild) run() *opened {
-	o := wal.Options{SegmentBytes: r.seat.settings.segmentBytes, NoSync: r.seat.settings.noSync}
+	o := wal.Options{SegmentBytes: r.seat.settings.segmentBytes, NoSync: r.seat.settings.noSync, WALFileBytes: r.walFileBytes}
 	var committed []codec.Descriptor
 	var indexes []codec.Index
 	found, err := wal.Open(r.fs, r.seat.dir, o, func(e *wal.Entry) {

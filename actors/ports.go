@@ -29,6 +29,9 @@ type Ports struct {
 	Run func(job func())
 	// Props are options for every actor: a dispatcher and a mailbox.
 	Props []actor.PropsOption
+	// WALFileBytes makes the files of descriptors small, so that a short
+	// simulation sees them end. 0 is the real size.
+	WALFileBytes int64
 }
 
 // Config is what a broker is started with. The zero value of each field but

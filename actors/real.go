@@ -39,7 +39,7 @@ func Start(ctx context.Context, cfg Config) (*Broker, error) {
 		return nil, fmt.Errorf("start broker: %w", err)
 	}
 	cfg.Dir = dir
-	if err := os.MkdirAll(cfg.Dir, 0o750); err != nil {
+	if err := wal.MakeDir(wal.OS{}, cfg.Dir); err != nil {
 		return nil, fmt.Errorf("start broker: %w", err)
 	}
 	if cfg.NodeDefault == "" {

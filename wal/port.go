@@ -131,10 +131,19 @@ func writeGroup(group []job) {
 	}
 }
 
-// writeOrPanic turns a broken invariant of the log into the end of that log:
-// its actor hears of it and is restarted from the disk. Other values, such as
-// the simulated disk's word for a call that never returns, pass.
-func writeOrPanic(log *Log, writes []*Write) (err error) {
+// writeOrPanic writes; a log whose invariant broke is not used again.
+func writeOrPanic(log *Log, writes []*Write) error {
+	err := Guard(func() error { return log.Write(writes...) })
+	if err != nil && log.ended == nil {
+		log.ended = err
+	}
+	return err
+}
+
+// Guard turns a broken invariant in f into a Panicked error: whoever asked
+// hears of it, and restarts from the disk. Other values, such as the
+// simulated disk's word for a call that never returns, pass.
+func Guard(f func() error) (err error) {
 	defer func() {
 		switch r := recover().(type) {
 		case nil:
@@ -145,11 +154,8 @@ func writeOrPanic(log *Log, writes []*Write) (err error) {
 		default:
 			panic(r)
 		}
-		if err != nil && log.ended == nil {
-			log.ended = err
-		}
 	}()
-	return log.Write(writes...)
+	return f()
 }
 
 // Panicked says that an invariant of the log was found broken.

@@ -47,3 +47,28 @@ func readFile(fs FS, name string) (p []byte, err error) {
 	n, err := readFull(f, p, 0)
 	return p[:n], err
 }
+
+// MakeDir makes dir and its parents, durably: a file that was fsynced is lost
+// all the same when the name of a directory above it is not.
+func MakeDir(fs FS, dir string) error {
+	var fresh []string
+	for d := filepath.Clean(dir); ; d = filepath.Dir(d) {
+		there, err := Exists(fs, d)
+		if err != nil {
+			return fmt.Errorf("make directory: %w", err)
+		}
+		if there || d == filepath.Dir(d) {
+			break
+		}
+		fresh = append(fresh, d)
+	}
+	if err := fs.MkdirAll(dir); err != nil {
+		return fmt.Errorf("make directory: %w", err)
+	}
+	for _, d := range fresh {
+		if err := fs.SyncDir(filepath.Dir(d)); err != nil {
+			return fmt.Errorf("make directory: %w", &SyncFailed{err})
+		}
+	}
+	return nil
+}

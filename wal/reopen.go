@@ -64,34 +64,37 @@ func (x *Index) segments() []*segment {
 }
 
 // writer opens the log for writing behind what holds.
-func (r *recovery) writer() (l *Log, err error) {
+func (r *recovery) writer() (*Log, error) {
 	if err := r.trimWAL(); err != nil {
 		return nil, err
 	}
-	l = &Log{fs: r.fs, dir: r.dir, hard: r.hard, sync: !r.opts.NoSync, synced: r.proven}
+	l := &Log{fs: r.fs, dir: r.dir, hard: r.hard, sync: !r.opts.NoSync, synced: r.proven}
 	l.seg = segmentWriter{fs: r.fs, dir: r.path(segmentDir), bytesMax: r.opts.SegmentBytes}
-	defer func() {
-		if err != nil {
-			r.hard = nil
-			err = errors.Join(err, l.Close())
-		}
-	}()
+	if err := r.fill(l); err != nil {
+		r.hard = nil // closed with the log
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+// fill opens the files of l, and makes durable what was found in them.
+func (r *recovery) fill(l *Log) (err error) {
 	if s := r.x.active; s.base != noSegment {
 		if err := l.seg.resume(s.base, s.bytes); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if err := r.writeTailAgain(); err != nil {
-		return nil, err
+		return err
 	}
 	if l.wal, err = openEngine(r.fs, r.path(walDir), r.opts.WALFileBytes, r.files, r.x.Last()); err != nil {
-		return nil, err
+		return err
 	}
 	l.wal.namesNew = true
 	if err := l.syncAll(); err != nil {
-		return nil, err
+		return err
 	}
-	return l, r.settleHard(l)
+	return r.settleHard(l)
 }
 
 // settleHard writes down what was just proved, with a term at least that of

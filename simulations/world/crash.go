@@ -70,6 +70,7 @@ func (d *Disk) Crash(mode Mode, chance *rand.Rand) error {
 		return fmt.Errorf("crash: %w", errs.err)
 	}
 	if mode == Kept {
+		d.tree.mend()
 		return nil
 	}
 	if chance == nil {

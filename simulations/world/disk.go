@@ -329,7 +329,7 @@ func (m *mount) Rename(from, to string) error {
 }
 
 // SyncDir makes the names in dir durable. One that failed is not made up for
-// by any later one.
+// by any later one of the same process.
 func (m *mount) SyncDir(name string) error {
 	return m.call("syncdir", name, 0, 0, func() error {
 		d, err := m.directory("open", name)

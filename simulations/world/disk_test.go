@@ -298,8 +298,14 @@ func TestFailedSyncIsNeverMadeUpFor(t *testing.T) {
 	d.FailCall(0, EIO)
 	require.ErrorIs(t, fs.SyncDir(d.root), syscall.EIO)
 	require.NoError(t, fs.SyncDir(d.root))
+	fork, err = d.Fork(Lost, nil)
+	require.NoError(t, err)
+	require.NotContains(t, files(t, fork.root), "g")
+	require.NoError(t, fork.Close())
+	require.NoError(t, d.Crash(Kept, nil))
+	require.NoError(t, d.Mount().SyncDir(d.root))
 	require.NoError(t, d.Crash(Lost, nil))
-	require.NotContains(t, files(t, d.root), "g")
+	require.Contains(t, files(t, d.root), "g", "the next process makes names durable")
 }
 
 // TestWritesFailInPart: a failing write leaves a prefix.

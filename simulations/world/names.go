@@ -19,7 +19,7 @@ type node struct {
 type dir struct {
 	names, synced map[string]*node
 	since         []nameOp
-	broken        bool // a SyncDir failed: none makes anything durable any more
+	broken        bool // a SyncDir failed: none makes anything durable while the process lives
 }
 
 // nameOp is one change of a directory: from goes, to comes. A rename has
@@ -54,6 +54,18 @@ func (d *dir) rename(from, to string) { d.do(nameOp{from: from, to: to, node: d.
 func (d *dir) sync() {
 	if !d.broken {
 		d.synced, d.since = maps.Clone(d.names), nil
+	}
+}
+
+// mend forgets failed SyncDirs of a process that is gone. A journal that could
+// not commit either stops the file system or commits with what comes next, so
+// unlike the pages of a file, names do not stay behind for ever.
+func (d *dir) mend() {
+	d.broken = false
+	for _, n := range d.names {
+		if n.dir != nil {
+			n.dir.mend()
+		}
 	}
 }
 

@@ -1,0 +1,66 @@
+package world_test
+
+import (
+	"os"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/troupe-mq/troupe/codec"
+	"github.com/troupe-mq/troupe/simulations/world"
+)
+
+// number is an environment variable, or what it is without.
+func number(name string, otherwise uint64) uint64 {
+	if n, err := strconv.ParseUint(os.Getenv(name), 10, 64); err == nil {
+		return n
+	}
+	return otherwise
+}
+
+// TestOneNode plays many seeds of one broker under faults.
+func TestOneNode(t *testing.T) {
+	first, n := number("TROUPE_SIM_SEED", 1), number("TROUPE_SIM_SEEDS", 100)
+	total := world.Stats{Faults: map[string]int{}, Refusals: map[codec.Code]int{}}
+	for seed := first; seed < first+n; seed++ {
+		s, err := world.RunOneNode(seed, nil)
+		require.NoError(t, err, "repeat it: make sim SEED=%d N=1", seed)
+		require.Empty(t, s.Violations, "repeat it: make sim SEED=%d N=1", seed)
+		total.Steps += s.Steps
+		total.Virtual += s.Virtual
+		total.Acked += s.Acked
+		total.Unknown += s.Unknown
+		total.Failed += s.Failed
+		total.Read += s.Read
+		total.Kills += s.Kills
+		total.Trims += s.Trims
+		for k, v := range s.Faults {
+			total.Faults[k] += v
+		}
+		for k, v := range s.Refusals {
+			total.Refusals[k] += v
+		}
+	}
+	t.Logf("%d seeds: %d steps, %s virtual, %d acked, %d unknown, %d failed, %d read, %d kills, %d trims, faults %v, codes %v", n,
+		total.Steps, total.Virtual, total.Acked, total.Unknown, total.Failed, total.Read, total.Kills, total.Trims, total.Faults, total.Refusals)
+	if n >= 50 { // a suite that never meets these is blind
+		for _, c := range []codec.Code{codec.OK, codec.Unknown, codec.Unavailable, codec.DiskFull, codec.DiskFailed} {
+			require.Positive(t, total.Refusals[c], "no produce was ever answered %v", c)
+		}
+	}
+}
+
+// TestTheSameSeedIsTheSameRun plays seeds twice.
+func TestTheSameSeedIsTheSameRun(t *testing.T) {
+	hashes := map[string]uint64{}
+	for seed := uint64(1); seed <= 5; seed++ {
+		a, err := world.RunOneNode(seed, nil)
+		require.NoError(t, err)
+		b, err := world.RunOneNode(seed, nil)
+		require.NoError(t, err)
+		require.Equal(t, a.Hash, b.Hash, "seed %d", seed)
+		require.Zero(t, hashes[a.Hash], "seeds %d and %d give one hash", hashes[a.Hash], seed)
+		hashes[a.Hash] = seed
+	}
+}

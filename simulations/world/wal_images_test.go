@@ -1,0 +1,313 @@
+package world_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/troupe-mq/troupe/codec"
+	"github.com/troupe-mq/troupe/simulations/world"
+	"github.com/troupe-mq/troupe/wal"
+)
+
+// The data directory of one log is imaged before and after every disk call of
+// a life that appends, rolls both kinds of file, cuts, retains, snapshots and
+// votes. Each image is what a crash at that moment may leave; each is opened
+// again, and must hold all that was promised and nothing that was not.
+
+// logModel is what a log was told, and what it promised.
+type logModel struct {
+	entries  map[codec.Index][]wal.Entry // what may stand at an index: what was ever written there and not cut for good
+	least    codec.Index                 // entries up to it were promised
+	promised map[codec.Index]wal.Entry   // and are these
+	most     codec.Index                 // no entry above it was ever written
+	term     codec.Term                  // a vote in it was promised
+	start    codec.Offset                // committed, may be retained up to here
+	snapshot codec.Index                 // promised
+}
+
+// logPlay is one log, its model, and the disk below.
+type logPlay struct {
+	t     *testing.T
+	disk  *world.Disk
+	dir   string
+	opts  wal.Options
+	log   *wal.Log
+	x     *wal.Index
+	model logModel
+	term  codec.Term
+}
+
+const imagedDir = "r"
+
+func newLogPlay(t *testing.T, seed uint64) *logPlay {
+	d, err := world.NewDisk(seed)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, d.Close()) })
+	p := &logPlay{t: t, disk: d, dir: filepath.Join(d.Root(), imagedDir), term: 2,
+		opts:  wal.Options{SegmentBytes: 3000, WALFileBytes: 900},
+		model: logModel{entries: map[codec.Index][]wal.Entry{}, promised: map[codec.Index]wal.Entry{}, least: 1, most: 1, term: 1}}
+	return p
+}
+
+func (p *logPlay) create() {
+	fs := p.disk.Mount()
+	h := wal.Hard{Group: 7, Replica: 3, Term: 1, Commit: 1, Durable: 1, Before: 1, BeforeTerm: 1, Conf: []byte("conf"), ConfAsOf: 1}
+	require.NoError(p.t, wal.Create(fs, p.dir, h))
+	p.open()
+}
+
+func (p *logPlay) open() {
+	o, err := wal.Open(p.disk.Mount(), p.dir, p.opts, nil)
+	require.NoError(p.t, err)
+	p.log, p.x = o.Log, o.Index
+}
+
+func (p *logPlay) entry(index codec.Index, base codec.Offset, records, bytes int) wal.Entry {
+	var b codec.Builder
+	for i := range records {
+		o := base + codec.Offset(i)
+		b.Append(codec.Millis(o), nil, fmt.Appendf(nil, "%0*d of term %d", bytes, o, p.term), nil)
+	}
+	built, err := b.Build(codec.NoCompression)
+	require.NoError(p.t, err)
+	batch := append(codec.Batch(nil), built...)
+	epoch, _ := codec.EpochOf(p.term)
+	batch.Stamp(base, epoch)
+	return wal.Entry{Index: index, Term: p.term, Data: codec.AppendBatchEntry(nil, codec.Describe(batch, codec.Millis(index))), Payload: batch}
+}
+
+// put appends n batches in one write, from index first on.
+func (p *logPlay) put(first codec.Index, base codec.Offset, n, records, bytes int) {
+	w := &wal.Write{Commit: p.x.Committed()}
+	for i := range n {
+		e := p.entry(first+codec.Index(i), base, records, bytes)
+		base += codec.Offset(records)
+		w.Entries = append(w.Entries, e)
+	}
+	p.write(w)
+}
+
+func (p *logPlay) append(n, records, bytes int) {
+	p.put(p.x.Last()+1, p.x.Next(), n, records, bytes)
+}
+
+func (p *logPlay) write(w *wal.Write) {
+	first := w.Entries[0].Index
+	for i := first; i <= p.model.least; i++ {
+		delete(p.model.promised, i) // about to be cut
+	}
+	p.model.least = min(p.model.least, first-1)
+	for _, e := range w.Entries {
+		p.model.entries[e.Index] = append(p.model.entries[e.Index], e)
+		p.model.most = max(p.model.most, e.Index)
+	}
+	require.NoError(p.t, p.log.Write(w))
+	p.x.Add(w.Entries)
+	for _, e := range w.Entries {
+		p.model.promised[e.Index] = e
+		p.model.entries[e.Index] = []wal.Entry{e}
+		p.model.least = e.Index
+	}
+	for i := p.model.least + 1; i <= p.model.most; i++ {
+		delete(p.model.entries, i)
+	}
+	p.model.most = p.model.least
+}
+
+func (p *logPlay) vote(term codec.Term) {
+	p.term = term
+	require.NoError(p.t, p.log.Write(&wal.Write{Vote: &wal.Vote{Term: term, For: 3}}))
+	p.model.term = term
+}
+
+func (p *logPlay) commit() { p.x.Commit(p.x.Last()) }
+
+func (p *logPlay) retain(start codec.Offset) {
+	p.x.SetStart(start)
+	p.model.start = start
+	if d := p.x.Drop(1 << 60); d != nil {
+		require.NoError(p.t, p.log.Retain(d))
+	}
+}
+
+func (p *logPlay) snap(index codec.Index) {
+	term, _ := p.x.Term(index)
+	_, err := p.log.WriteSnapshot(wal.Snapshot{Index: index, Term: term, Data: fmt.Appendf(nil, "as of %d", index)})
+	require.NoError(p.t, err)
+	p.model.snapshot = index
+}
+
+func (p *logPlay) reopen() {
+	require.NoError(p.t, p.log.Close())
+	p.open()
+}
+
+// story is the life that is imaged.
+func (p *logPlay) story(r *rand.Rand) {
+	p.vote(2)
+	for range 4 {
+		p.append(1+r.IntN(3), 1+r.IntN(3), 20+r.IntN(200))
+	}
+	p.commit()
+	p.append(12, 1, 30)  // descriptors of one group in two files
+	p.append(3, 1, 1200) // a group over two segments
+	p.snap(p.x.Committed())
+	last := p.x.Last()
+	p.vote(5)
+	// Another leader of term 5 replaces what was not committed.
+	back := p.x.Committed() + 2 + codec.Index(r.IntN(3))
+	p.put(back, p.offsetAt(back), 2, 2, 150)
+	require.Less(p.t, p.x.Last(), last)
+	p.commit()
+	require.NoError(p.t, p.log.Rest(p.x.Committed()))
+	p.append(5, 2, 400)
+	p.reopen()
+	p.commit()
+	p.append(4, 1, 700)
+	p.commit()
+	p.snap(p.x.Committed())
+	p.retain(p.x.Next() - 2)
+	p.append(2, 1, 90)
+	p.vote(6)
+	p.append(1, 3, 50)
+	p.commit()
+	require.NoError(p.t, p.log.Rest(p.x.Committed()))
+	require.NoError(p.t, p.log.Close())
+}
+
+// offsetAt is the base offset of the batch at an index.
+func (p *logPlay) offsetAt(index codec.Index) codec.Offset {
+	d, ok, err := codec.ParseBatchEntry(p.model.promised[index].Data)
+	require.NoError(p.t, err)
+	require.True(p.t, ok)
+	return d.BaseOffset
+}
+
+// check opens what a crash left and compares it with the model.
+func (m *logModel) check(fs wal.FS, dir string, o wal.Options) error {
+	if there, err := wal.Exists(fs, dir); err != nil || !there {
+		if m.most == 1 && m.term == 1 {
+			return err // the log was being made
+		}
+		return fmt.Errorf("the directory is gone: %w", err)
+	}
+	opened, err := wal.Open(fs, dir, o, nil)
+	if err != nil {
+		return err
+	}
+	err = m.compare(opened)
+	if cerr := opened.Log.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+func (m *logModel) compare(o *wal.Opened) error {
+	x := o.Index
+	if x.Last() < m.least {
+		return fmt.Errorf("the log ends at entry %d, entry %d was promised", x.Last(), m.least)
+	}
+	if x.Last() > m.most {
+		return fmt.Errorf("the log ends at entry %d, none above %d was written", x.Last(), m.most)
+	}
+	if o.Hard.Term < m.term {
+		return fmt.Errorf("term is %d, a vote in term %d was promised", o.Hard.Term, m.term)
+	}
+	if x.Start() > m.start {
+		return fmt.Errorf("the log starts at offset %d, %d was committed", x.Start(), m.start)
+	}
+	if m.snapshot > 0 && (o.Snapshot == nil || o.Snapshot.Index < m.snapshot || string(o.Snapshot.Data) != fmt.Sprintf("as of %d", o.Snapshot.Index)) {
+		return fmt.Errorf("snapshot of entry %d is gone or not what was written", m.snapshot)
+	}
+	x.Commit(x.Last())
+	view := x.View()
+	before, _ := x.Before()
+	for i := before + 1; i <= x.Last(); i++ {
+		if err := m.compareEntry(x, view, i); err != nil {
+			return fmt.Errorf("entry %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+func (m *logModel) compareEntry(x *wal.Index, view *wal.View, i codec.Index) error {
+	list, err := x.ReadEntries(i, i+1, 1<<20)
+	if err != nil {
+		return err
+	}
+	var is *wal.Entry
+	for _, e := range m.entries[i] {
+		if e.Term == list[0].Term && string(e.Data) == string(list[0].Data) {
+			is = &e
+		}
+	}
+	if is == nil {
+		return fmt.Errorf("it was invented: term %d, data %x", list[0].Term, list[0].Data)
+	}
+	d, _, err := codec.ParseBatchEntry(is.Data)
+	if err != nil || d.Limit() <= view.Start() {
+		return err
+	}
+	p, err := view.Read(nil, max(d.BaseOffset, view.Start()), 1)
+	if err != nil {
+		return err
+	}
+	if string(p) != string(is.Payload) {
+		return fmt.Errorf("batch at offset %d reads as something else", d.BaseOffset)
+	}
+	return nil
+}
+
+func TestEveryCrashImageHoldsWhatWasPromised(t *testing.T) {
+	const want, perCall = 10_000, 6
+	images, again := 0, 0
+	seen := map[world.Mode]int{}
+	for seed := uint64(1); images < want; seed++ {
+		p := newLogPlay(t, seed)
+		chance := rand.New(rand.NewPCG(seed, 99))
+		p.disk.OnCall(func(c world.Call) {
+			if c.Op == "read" || c.Op == "readdir" || c.Op == "size" || c.Op == "close" {
+				return // they change nothing
+			}
+			n, err := p.disk.Images(perCall, chance, func(root string, mode world.Mode) error {
+				seen[mode]++
+				return p.model.check(wal.OS{}, filepath.Join(root, imagedDir), p.opts)
+			})
+			images += n
+			require.NoError(t, err, "seed %d, crash at call %v (done: %v)", seed, c, c.Done)
+			if chance.IntN(40) == 0 {
+				again += crashOnRecovery(t, p, chance)
+			}
+		})
+		p.create()
+		p.story(chance)
+	}
+	require.Greater(t, again, 500)
+	for _, m := range world.Modes() {
+		require.Greater(t, seen[m], 20, "mode %v", m)
+	}
+	t.Logf("%v: %d distinct images opened, %d of crashes in a recovery from a crash", seen, images, again)
+}
+
+// crashOnRecovery crashes now, and again at every step of the recovery.
+func crashOnRecovery(t *testing.T, p *logPlay, chance *rand.Rand) (images int) {
+	d, err := p.disk.Fork(world.Any, chance)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, d.Close()) }()
+	d.OnCall(func(c world.Call) {
+		if c.Op == "read" || c.Op == "readdir" || c.Op == "size" || c.Op == "close" {
+			return
+		}
+		n, err := d.Images(3, chance, func(root string, _ world.Mode) error {
+			return p.model.check(wal.OS{}, filepath.Join(root, imagedDir), p.opts)
+		})
+		images += n
+		require.NoError(t, err, "crash in a recovery, at call %v (done: %v)", c, c.Done)
+	})
+	require.NoError(t, p.model.check(d.Mount(), filepath.Join(d.Root(), imagedDir), p.opts))
+	return images
+}
