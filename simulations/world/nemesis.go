@@ -8,7 +8,7 @@ import (
 
 // nemesis does something bad now and then, until the scenario is calm.
 func (o *OneNode) nemesis() {
-	o.w.After(time.Duration(100+o.chance.IntN(6000))*time.Millisecond, "nemesis", func() {
+	o.w.After(time.Duration(100+o.chance.IntN(4000))*time.Millisecond, "nemesis", func() {
 		if o.calm {
 			return
 		}

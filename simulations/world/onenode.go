@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/fnv"
+	"hash/crc64"
 	"io"
 	"math/rand/v2"
 	"path/filepath"
@@ -55,10 +55,11 @@ type Stats struct {
 }
 
 const (
-	oneNodeLasts    = 40 * time.Second // of virtual time under faults
+	oneNodeLasts    = 25 * time.Second // of virtual time under faults
 	oneNodeSettles  = 120 * time.Second
 	oneNodeProducer = 3
 	oneNodeReaders  = 2
+	readAtOnce      = 40 // records, about
 )
 
 // RunOneNode plays the scenario of seed. trace, when given, gets a line a
@@ -131,7 +132,7 @@ func (o *OneNode) createTopics() error {
 
 // producer sends a batch now and then, whatever becomes of those before.
 func (o *OneNode) producer(name string) {
-	pause := time.Duration(1+o.chance.IntN(200)) * time.Millisecond
+	pause := time.Duration(1+o.chance.IntN(250)) * time.Millisecond
 	o.w.After(pause, name, func() {
 		if o.calm {
 			return
@@ -146,7 +147,7 @@ func (o *OneNode) produce(log codec.TopicPartition, n int) {
 	var b codec.Builder
 	s := &sent{}
 	bytes := 16 + o.chance.IntN(64)
-	if o.chance.IntN(8) == 0 {
+	if o.chance.IntN(25) == 0 {
 		bytes = 100 << 10 // so that segments end
 	}
 	id := o.token + 1
@@ -222,11 +223,9 @@ func (o *OneNode) tick() int64 {
 	return int64(len(o.history.Produces)+len(o.history.Reads)) + int64(o.w.Steps())<<20
 }
 
-func valueHash(p []byte) uint64 {
-	h := fnv.New64a()
-	_, _ = h.Write(p) // never fails
-	return h.Sum64()
-}
+func valueHash(p []byte) uint64 { return crc64.Checksum(p, crcTable) }
+
+var crcTable = crc64.MakeTable(crc64.ECMA)
 
 // reader reads one log from a random place on, again and again.
 func (o *OneNode) reader(name string) {
@@ -238,7 +237,8 @@ func (o *OneNode) reader(name string) {
 		if h, err := o.handle(log); err == nil {
 			if start, watermark, err := h.Bounds(); err == nil && watermark > start {
 				from := start + codec.Offset(o.chance.Int64N(int64(watermark-start)))
-				unlessHung(func() { _ = o.read(log, from, watermark) })
+				limit := min(watermark, from+readAtOnce)
+				unlessHung(func() { _ = o.read(log, from, limit) })
 			}
 		}
 		o.reader(name)
@@ -254,7 +254,7 @@ func (o *OneNode) read(log codec.TopicPartition, from, limit codec.Offset) error
 		if err != nil {
 			return err
 		}
-		p, err := h.Read(nil, from, 1+o.chance.IntN(300<<10))
+		p, err := h.Read(nil, from, 1+o.chance.IntN(30<<10))
 		if err != nil {
 			if c := codec.CodeOf(err); c == codec.CorruptLog || c == codec.Internal {
 				o.broken = errors.Join(o.broken, fmt.Errorf("read of %s at %d: %w", log, from, err))
