@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // usage is an error in how a command was called: exit code 2.
@@ -20,4 +21,9 @@ func exitCode(err error) int {
 		return 2
 	}
 	return 1
+}
+
+// oneLine is what err says, on one line.
+func oneLine(err error) string {
+	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
 }

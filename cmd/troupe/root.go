@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
+	"syscall"
 
 	"github.com/spf13/cobra"
 )
@@ -15,11 +17,29 @@ type streams struct {
 	err io.Writer
 }
 
-// run is the whole program short of the process around it.
+// run is the whole program short of the process around it. That nobody reads
+// its output any more, as with head, is no failure.
 func run(ctx context.Context, args []string, in io.Reader, out, err io.Writer) error {
-	root := newRoot(streams{in, out, err})
+	root := newRoot(streams{in, reader{out}, err})
 	root.SetArgs(args)
-	return root.ExecuteContext(ctx)
+	if err := root.ExecuteContext(ctx); !errors.Is(err, errGone) {
+		return err
+	}
+	return nil
+}
+
+var errGone = errors.New("nobody reads the output any more")
+
+// reader is where results go: somebody reads them, and may stop.
+type reader struct{ io.Writer }
+
+// Write implements io.Writer. A closed pipe is errGone.
+func (r reader) Write(p []byte) (int, error) {
+	n, err := r.Writer.Write(p)
+	if errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe) {
+		err = errGone
+	}
+	return n, err
 }
 
 func newRoot(s streams) *cobra.Command {
@@ -42,7 +62,7 @@ acknowledges, and replays them from any offset or point in time.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usagef("%w: see %s --help", err, c.CommandPath())
 	})
-	root.AddCommand(newServe(s), newLogVerb(s), newVersion(s))
+	root.AddCommand(newServe(s), newTopic(s), newProduce(s), newConsume(s), newBench(s), newDemo(s), newLogVerb(s), newVersion(s))
 	for _, c := range root.Commands() {
 		wrapArgs(c)
 	}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/troupe-mq/troupe/codec"
+	"github.com/troupe-mq/troupe/gateway/client"
+)
+
+// remote is where a command finds a broker.
+type remote struct{ servers string }
+
+const serverDefault = "127.0.0.1:9650"
+
+// flag adds --server, which every command that talks to a broker has.
+func (r *remote) flag(c *cobra.Command) {
+	c.Flags().StringVar(&r.servers, "server", serverDefault, "broker to talk to; several, with commas between them, for failover (environment: TROUPE_SERVER)")
+}
+
+// addresses are those of the flag, else of the environment, else the default.
+func (r *remote) addresses(c *cobra.Command) ([]string, error) {
+	said, source := r.servers, "--server"
+	if env := os.Getenv("TROUPE_SERVER"); env != "" && !c.Flags().Changed("server") {
+		said, source = env, "TROUPE_SERVER"
+	}
+	all := strings.Split(said, ",")
+	for i, a := range all {
+		all[i] = strings.TrimSpace(a)
+		if _, port, err := net.SplitHostPort(all[i]); err != nil || port == "" {
+			return nil, usagef("%s %q: want HOST:PORT, such as %s, or several with commas between them", source, said, serverDefault)
+		}
+	}
+	return all, nil
+}
+
+// with runs do with a client, and explains its error.
+func (r *remote) with(c *cobra.Command, do func(context.Context, *client.Client) error) error {
+	servers, err := r.addresses(c)
+	if err != nil {
+		return err
+	}
+	cl, err := dial(c.Context(), servers)
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	return explain(do(c.Context(), cl))
+}
+
+// dial connects to the first of servers that answers.
+func dial(ctx context.Context, servers []string) (*client.Client, error) {
+	var reached atomic.Bool // some server took the connection
+	var refused atomic.Int64
+	o := client.Options{Name: "troupe", Version: version, Dial: func(ctx context.Context, address string) (net.Conn, error) {
+		var d net.Dialer
+		conn, err := d.DialContext(ctx, "tcp", address)
+		switch {
+		case err == nil:
+			reached.Store(true)
+		case errors.Is(err, syscall.ECONNREFUSED):
+			refused.Add(1)
+		}
+		return conn, err
+	}}
+	c, err := client.Dial(ctx, servers, o)
+	switch {
+	case err == nil:
+		return c, nil
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case !reached.Load() && refused.Load() == int64(len(servers)):
+		return nil, fmt.Errorf("no broker answers at %s: is one running? start one with: troupe serve", strings.Join(servers, ", "))
+	}
+	return nil, fmt.Errorf("no broker answers at %s: %w", strings.Join(servers, ", "), err)
+}
+
+// hints say what to do about an answer of the broker, where it does not say
+// so itself.
+var hints = map[codec.Code]string{
+	codec.UnknownTopic: "troupe topic list shows those there are, troupe topic create makes one",
+	codec.TopicExists:  "troupe topic describe shows it, troupe topic alter changes it",
+	codec.Unknown:      "it may or may not have been carried out: look before doing it again",
+	codec.Unavailable:  "is the broker still running?",
+	codec.Stopping:     "wait until the broker is back",
+	codec.DiskFull:     "make room: trim a topic, lower its retention or grow the disk",
+	codec.DiskFailed:   "the broker's log says more; replace the disk, or restart the broker once the cause is known",
+	codec.CorruptLog:   "the other partitions go on; troupe log verify DIR says where the damage is",
+	codec.Internal:     "this is a bug; the broker's log says more",
+}
+
+// explain adds what a person can do to what a broker says.
+func explain(err error) error {
+	var e *codec.Error
+	if !errors.As(err, &e) || hints[e.Code] == "" {
+		return err
+	}
+	return fmt.Errorf("%w: %s", err, hints[e.Code])
+}
