@@ -160,7 +160,6 @@ func (k *keeper) settled(m *settled) {
 
 // spawn starts the body of a replica.
 func (k *keeper) spawn(t *kept, name string) {
-	t.handle.max.Store(int64(t.seat.settings.messageBytesMax))
 	props := k.house.props(func() actor.Actor { return &Partition{house: k.house, seat: t.seat, pub: t.handle} })
 	pid, err := k.ctx.SpawnNamed(props, name)
 	if err != nil {

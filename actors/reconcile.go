@@ -34,6 +34,7 @@ func (k *keeper) keep(a cluster.Assignment) {
 	t := k.kept[g]
 	if t == nil {
 		t = &kept{handle: newHandle(k.house, tp, tp.String()), seat: s, phase: preparing}
+		t.handle.max.Store(int64(s.settings.messageBytesMax))
 		k.kept[g], k.order = t, append(k.order, g)
 		k.prepare(t, a.Initialized)
 		return

@@ -118,7 +118,7 @@ func TestTheRealLogInEveryImage(t *testing.T) {
 }
 
 // TestTheRealLogThroughCrashes lives many lives on one disk; a fault ends a
-// life, or a crash does.
+// life, or a crash does, while writing and while opening.
 func TestTheRealLogThroughCrashes(t *testing.T) {
 	for _, seed := range seeds(t, 30) {
 		r := aReplica(t, seed)
@@ -128,6 +128,11 @@ func TestTheRealLogThroughCrashes(t *testing.T) {
 			why += r.dies(chance, 5+chance.IntN(60), func() {
 				for i, err := 0, error(nil); err == nil && i < 60; i++ { // room that is not got ahead is no error
 					err = r.write(1 + chance.IntN(5))
+				}
+			})
+			why += r.dies(chance, chance.IntN(60), func() {
+				if o, err := wal.Open(r.d.Mount(), r.dir, small, nil); err == nil {
+					_ = o.Log.Close()
 				}
 			})
 			r.holds(r.d.Mount(), r.dir, why)
