@@ -23,8 +23,10 @@ type bench struct {
 	term codec.Term
 }
 
-func newBench(t testing.TB, o Options) *bench {
-	b := &bench{t: t, dir: filepath.Join(t.TempDir(), "r"), opts: o, term: 2}
+func newBench(t testing.TB, o Options) *bench { return newBenchIn(t, t.TempDir(), o) }
+
+func newBenchIn(t testing.TB, dir string, o Options) *bench {
+	b := &bench{t: t, dir: filepath.Join(dir, "r"), opts: o, term: 2}
 	require.NoError(t, Create(OS{}, b.dir, birth))
 	b.open()
 	return b
