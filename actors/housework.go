@@ -14,13 +14,18 @@ func (p *Partition) housework() {
 	if p.disk.closed {
 		return
 	}
-	p.house.clock.After(p.house.jitter(houseworkEvery), func() { p.post(housework{}) })
+	p.houseworkLater()
 	if p.mind == nil {
 		return
 	}
 	p.giveUpOnDisk()
 	p.rest()
 	p.retain()
+}
+
+func (p *Partition) houseworkLater() {
+	m := housework{p.born}
+	p.house.clock.After(p.house.jitter(houseworkEvery), func() { p.post(m) })
 }
 
 // giveUpOnDisk tells those who wait for a disk that hangs that the outcome is

@@ -180,6 +180,9 @@ func (k *keeper) ready(m *ready) {
 	}
 	t.phase, t.err = open, m.err
 	if m.group == codec.MetadataGroup {
+		if codec.CodeOf(m.err) == codec.DiskFull {
+			return // it opens by itself when there is room
+		}
 		if m.err != nil {
 			k.start(fmt.Errorf("metadata: %w", m.err))
 			return

@@ -110,7 +110,7 @@ type (
 	deadline  struct{ of *await }
 	forget    struct{ of *await }
 	damaged   struct{ err error }
-	housework struct{}
+	housework struct{ born int }
 	tick      struct{}
 	retry     struct{ life int }
 

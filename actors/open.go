@@ -15,7 +15,8 @@ func (p *Partition) open() {
 	p.disk.lane = p.house.port.Lane(p.seat.dir)
 	p.pub.publishState(state{write: unavailable(p.seat.name), read: unavailable(p.seat.name)})
 	p.reopen()
-	p.house.clock.After(p.house.jitter(houseworkEvery), func() { p.post(housework{}) })
+	p.born = p.disk.life
+	p.houseworkLater()
 }
 
 // reopen begins another life of the log.

@@ -30,6 +30,7 @@ type Partition struct {
 	serving  bool                // has led and applied in its term since it was opened
 	wrote    bool                // since the last rest
 	trouble  *codec.Error        // why this replica takes no writes; nil when it does
+	born     int                 // tells this instance from those before it
 	snapAt   codec.Index         // index of the last snapshot asked for
 	leaving  *closing            // set while a close waits for the disk
 }
@@ -74,7 +75,9 @@ func (p *Partition) Receive(c actor.Context) {
 	case *configure:
 		p.seat.settings = m.settings
 	case housework:
-		p.housework()
+		if m.born == p.born { // not that of an instance before this one
+			p.housework()
+		}
 	case tick:
 		p.tick()
 	case *damaged:

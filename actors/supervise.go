@@ -25,7 +25,7 @@ type failures struct {
 
 const (
 	restartAfterMin = 50 * time.Millisecond
-	restartAfterMax = 10 * time.Second
+	restartAfterMax = 5 * time.Second
 	forgiveAfter    = time.Minute
 )
 

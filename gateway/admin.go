@@ -111,7 +111,10 @@ func (c *conn) offsets(r request, e codec.Envelope) error {
 }
 
 func offsetsOf(p Partition, q codec.OffsetsQuery) (*codec.Offsets, error) {
-	start, high := p.Bounds()
+	start, high, err := p.Bounds()
+	if err != nil {
+		return nil, err
+	}
 	o := &codec.Offsets{Oldest: start, Newest: high, AtTime: high}
 	if !q.HasTime {
 		return o, nil

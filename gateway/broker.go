@@ -42,8 +42,9 @@ type Partition interface {
 	// on: at most maxBytes unless the first alone is larger, and never above the
 	// high watermark.
 	Read(dst []byte, offset codec.Offset, maxBytes int) ([]byte, error)
-	// Bounds are the offset of the first record and that of the record to come.
-	Bounds() (start, highWatermark codec.Offset)
+	// Bounds are the offset of the first record and that of the record to come;
+	// the error says why nothing can be read.
+	Bounds() (start, highWatermark codec.Offset, err error)
 	// Await calls done once: when the high watermark passes offset, or after
 	// wait. cancel forgets it (done may still come).
 	Await(offset codec.Offset, wait time.Duration, done func()) (cancel func())

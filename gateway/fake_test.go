@@ -64,7 +64,7 @@ func (b *fakeBroker) Topic(name codec.Topic) (codec.TopicDescription, error) {
 	}
 	d := codec.TopicDescription{Topic: name}
 	for i, p := range all {
-		start, high := p.Bounds()
+		start, high, _ := p.Bounds()
 		d.Partitions = append(d.Partitions, codec.PartitionDescription{Partition: codec.Partition(i), Leader: "n1", Start: start, HighWatermark: high})
 	}
 	return d, nil
@@ -119,6 +119,7 @@ func (b *fakeBroker) Trim(tp codec.TopicPartition, before codec.Offset, reply fu
 
 // fakePartition is a log in memory. With hold set, produces wait for let.
 type fakePartition struct {
+	ill     error // why nothing can be read
 	mu      sync.Mutex
 	max     int
 	start   codec.Offset
@@ -144,10 +145,10 @@ func (p *fakePartition) high() codec.Offset {
 
 func (p *fakePartition) MaxMessageBytes() int { return p.max }
 
-func (p *fakePartition) Bounds() (start, highWatermark codec.Offset) {
+func (p *fakePartition) Bounds() (start, highWatermark codec.Offset, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.start, p.high()
+	return p.start, p.high(), p.ill
 }
 
 func (p *fakePartition) Produce(ctx context.Context, b codec.Batch, reply func(codec.Produced, error)) error {

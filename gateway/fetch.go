@@ -31,7 +31,11 @@ func (c *conn) fetch(r request, e codec.Envelope) error {
 	}
 	wait := min(time.Duration(p.fetch.MaxWait)*time.Millisecond, c.server.limits.FetchWait)
 	p.deadline = time.Now().Add(wait)
-	if _, high := p.from.Bounds(); p.fetch.Offset == high && wait > 0 {
+	_, high, err := p.from.Bounds()
+	if err != nil {
+		return err
+	}
+	if p.fetch.Offset == high && wait > 0 {
 		p.await(high)
 		return nil
 	}
@@ -96,11 +100,13 @@ func (c *conn) endPolls() {
 // read makes the answer, on the writer's goroutine; ok is false when there
 // is too little and time to wait for more.
 func (p *poll) read() (f codec.Frame, scratch []byte, ok bool) {
-	_, high := p.from.Bounds()
+	start, high, err := p.from.Bounds()
+	if err != nil {
+		return codec.EncodeError(nil, p.request.id, err), nil, true
+	}
 	answerMax := p.conn.answerMax()
 	most := min(p.fetch.MaxBytes, answerMax)
 	data := takeBuffer(most)
-	var err error
 	if p.fetch.Offset != high {
 		if data, err = p.from.Read(data, p.fetch.Offset, most); err != nil {
 			return codec.EncodeError(nil, p.request.id, err), nil, true
@@ -111,13 +117,12 @@ func (p *poll) read() (f codec.Frame, scratch []byte, ok bool) {
 		p.await(high)
 		return f, nil, false
 	}
-	answer := codec.Fetched{Mode: p.fetch.Mode, Batches: data}
+	answer := codec.Fetched{Mode: p.fetch.Mode, Batches: data, Start: start, HighWatermark: high}
 	if p.fetch.Mode == codec.FetchRecords {
 		if answer.Records, err = decodeRecords(data, p.fetch.Offset, most); err != nil {
 			return codec.EncodeError(nil, p.request.id, err), data, true
 		}
 	}
-	answer.Start, answer.HighWatermark = p.from.Bounds()
 	f = codec.EncodeResponse(nil, p.request.id, &answer)
 	if f.Size() > answerMax+answerHead {
 		err = codec.Errorf(codec.RecordTooLarge, "answer of %d bytes: HELLO agreed on frames of at most %d", f.Size(), answerMax+answerHead)

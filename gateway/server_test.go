@@ -215,8 +215,20 @@ func TestRefusals(t *testing.T) {
 		require.Contains(t, w.refused(law.r), law.says)
 	}
 	w.call(&codec.Ping{}, &codec.Empty{})
-	_, high := b.at("t", 0).Bounds()
+	_, high, _ := b.at("t", 0).Bounds()
 	require.Zero(t, high, "nothing was stored")
+}
+
+// A partition that cannot be read says so, at its tail too: an empty answer
+// would mean that there are no records.
+func TestAnUnreadablePartitionSaysSo(t *testing.T) {
+	b := newFakeBroker("t", 1)
+	p := b.at("t", 0)
+	_, addr := start(t, b, Limits{})
+	p.ill = codec.Errorf(codec.CorruptLog, "t/0 is quarantined: damaged file")
+	w := open(t, addr)
+	require.Contains(t, w.refused(&codec.Fetch{TopicPartition: tp0, MaxBytes: 10, MaxWait: 60_000}), "CORRUPT_LOG: t/0 is quarantined: damaged file")
+	require.Contains(t, w.refused(&codec.OffsetsQuery{TopicPartition: tp0}), "CORRUPT_LOG: t/0 is quarantined: damaged file")
 }
 
 type unknownOp struct{ codec.Ping }

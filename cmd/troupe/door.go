@@ -47,16 +47,6 @@ func (l leaf) Produce(ctx context.Context, b codec.Batch, reply func(codec.Produ
 
 func (l leaf) MaxMessageBytes() int { return l.MessageBytesMax() }
 
-// Bounds of a partition that cannot be read are those of an empty log; the
-// read itself says why.
-func (l leaf) Bounds() (start, highWatermark codec.Offset) {
-	start, highWatermark, err := l.Handle.Bounds()
-	if err != nil {
-		return 0, 0
-	}
-	return start, highWatermark
-}
-
 func (l leaf) OffsetForTime(t codec.Millis) (offset codec.Offset, found bool, err error) {
 	offset, _, found, err = l.Handle.OffsetForTime(t)
 	return offset, found, err

@@ -112,10 +112,10 @@ func (l *log) high() codec.Offset {
 	return last.BaseOffset() + codec.Offset(last.Count())
 }
 
-func (l *log) Bounds() (start, highWatermark codec.Offset) {
+func (l *log) Bounds() (start, highWatermark codec.Offset, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return 0, l.high()
+	return 0, l.high(), nil
 }
 
 func (l *log) Produce(_ context.Context, b codec.Batch, reply func(codec.Produced, error)) error {
