@@ -1,0 +1,4 @@
+package chaos
+
+// plainMain says whether this process was run as another program.
+func plainMain() bool { return false }

@@ -1,0 +1,92 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/troupe-mq/troupe/codec"
+	"github.com/troupe-mq/troupe/gateway/client"
+)
+
+// poller reads topics as they grow, through every life of the broker, without
+// ever being told to begin again.
+type poller struct {
+	client  *client.Client
+	stop    context.CancelFunc
+	running sync.WaitGroup
+
+	mu  sync.Mutex
+	err error
+}
+
+func startPoller(ctx context.Context, rec *recorder, address string, topics []topic) (*poller, error) {
+	c, err := client.Dial(ctx, []string{address}, client.Options{Name: "chaos-poller"})
+	if err != nil {
+		return nil, fmt.Errorf("start poller: %w", err)
+	}
+	p := &poller{client: c}
+	ctx, p.stop = context.WithCancel(context.WithoutCancel(ctx))
+	for _, t := range topics {
+		var spans []client.Span
+		for i := range t.partitions {
+			spans = append(spans, client.Span{Partition: codec.Partition(i), Limit: client.Follow})
+		}
+		p.running.Go(func() {
+			err := readAll(ctx, rec, c, "poller", t.name, spans)
+			if !errors.Is(err, context.Canceled) {
+				p.mu.Lock()
+				p.err = errors.Join(p.err, err)
+				p.mu.Unlock()
+			}
+		})
+	}
+	return p, nil
+}
+
+func (p *poller) end() error {
+	p.stop()
+	p.running.Wait()
+	p.client.Close()
+	return p.err
+}
+
+// readAll reads spans to their ends.
+func readAll(ctx context.Context, rec *recorder, c *client.Client, session string, t codec.Topic, spans []client.Span) error {
+	r := c.Read(t, spans, client.ReadOptions{})
+	defer r.Close()
+	for {
+		p, record, err := r.Next(ctx)
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("%s reads %s/%d: %w", session, t, p, err)
+		}
+		rec.read(session, codec.TopicPartition{Topic: t, Partition: p}, record)
+	}
+}
+
+// audit reads everything from the oldest to what is newest now.
+func audit(ctx context.Context, rec *recorder, address, session string, topics []topic) error {
+	c, err := client.Dial(ctx, []string{address}, client.Options{Name: "chaos-audit"})
+	if err != nil {
+		return fmt.Errorf("start audit: %w", err)
+	}
+	defer c.Close()
+	for _, t := range topics {
+		spans, err := c.Spans(ctx, t.name, false)
+		if err != nil {
+			return fmt.Errorf("audit of %s: %w", t.name, err)
+		}
+		if len(spans) != t.partitions {
+			return fmt.Errorf("audit of %s: %d partitions, and it was made with %d", t.name, len(spans), t.partitions)
+		}
+		if err := readAll(ctx, rec, c, session, t.name, spans); err != nil {
+			return err
+		}
+	}
+	return nil
+}
