@@ -91,6 +91,18 @@ func (p *Partition) dropBelowStart() {
 	p.house.log.Info("old segments are removed", "partition", p.seat.name, "segments", d.Segments(), "start", p.disk.index.Start())
 }
 
+// configure takes new settings of the topic. Batches that are handed to the
+// disk from now on are made durable as these say.
+func (p *Partition) configure(s settings) {
+	old := p.seat.settings
+	p.seat.settings = s
+	if s.noSync != old.noSync || s.segmentBytes != old.segmentBytes {
+		p.disk.step("configure", func(l *wal.Log) error {
+			return l.Configure(wal.Options{SegmentBytes: s.segmentBytes, NoSync: s.noSync})
+		}, nil)
+	}
+}
+
 // trim moves the start to where an operator wants it.
 func (p *Partition) trim(m *trim) {
 	if p.mind == nil || p.disk.log == nil {

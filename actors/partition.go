@@ -73,7 +73,7 @@ func (p *Partition) Receive(c actor.Context) {
 	case *forget:
 		p.waiters.drop(m.of)
 	case *configure:
-		p.seat.settings = m.settings
+		p.configure(m.settings)
 	case housework:
 		if m.born == p.born { // not that of an instance before this one
 			p.housework()

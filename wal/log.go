@@ -298,6 +298,25 @@ func (s *segmentWriter) resume(base codec.Offset, position int64) error {
 	return nil
 }
 
+// Configure changes the log's options while it is open: the size of segments,
+// from the next one on, and whether Write fsyncs. When it returns nil after a
+// change to fsync, all that was written before is durable too.
+func (l *Log) Configure(o Options) error {
+	if l.ended != nil {
+		return fmt.Errorf("configure %s: %w", l.dir, l.ended)
+	}
+	o = o.withDefaults()
+	l.seg.bytesMax = o.SegmentBytes
+	if !l.sync && !o.NoSync {
+		if err := l.syncAll(); err != nil {
+			l.ended = errors.Join(ErrClosed, err)
+			return fmt.Errorf("configure %s: %w", l.dir, err)
+		}
+	}
+	l.sync = !o.NoSync
+	return nil
+}
+
 // Rest writes the recovery point and the commit index down, so that damage to
 // anything acknowledged is told from a torn write. A log that falls idle, and
 // one that closes, rests.

@@ -22,6 +22,7 @@ type serveConfig struct {
 	Listen    string `yaml:"listen"`
 	HTTP      string `yaml:"http"`
 	Advertise string `yaml:"advertise"`
+	Pprof     bool   `yaml:"pprof"`
 	Insecure  bool   `yaml:"insecure"`
 	LogLevel  string `yaml:"log-level"`
 	LogFormat string `yaml:"log-format"`
@@ -34,6 +35,7 @@ func (c *serveConfig) flags(f *pflag.FlagSet) {
 	f.StringVar(&c.Listen, "listen", "127.0.0.1:9650", "address for clients")
 	f.StringVar(&c.HTTP, "http", "127.0.0.1:9653", "address for /healthz and /readyz; empty for none")
 	f.StringVar(&c.Advertise, "advertise", "", "address that clients are told to use (default: the one they used)")
+	f.BoolVar(&c.Pprof, "pprof", false, "serve Go's profiles under /debug/pprof on the HTTP address")
 	f.BoolVar(&c.Insecure, "insecure", false, "allow addresses other than loopback without TLS and authentication")
 	f.StringVar(&c.LogLevel, "log-level", "info", "error, warn, info, debug or trace")
 	f.StringVar(&c.LogFormat, "log-format", "text", "text or json")

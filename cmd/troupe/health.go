@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"sync/atomic"
 	"time"
 )
@@ -13,9 +14,10 @@ import (
 // health is the HTTP side of a broker: /healthz says that the process lives,
 // /readyz that it serves, or why not.
 type health struct {
-	server *http.Server
-	ready  atomic.Pointer[func() error]
-	ended  chan struct{}
+	server  *http.Server
+	address net.Addr
+	ready   atomic.Pointer[func() error]
+	ended   chan struct{}
 }
 
 var (
@@ -23,12 +25,12 @@ var (
 	errDraining = errors.New("the broker is stopping")
 )
 
-func startHealth(address string) (*health, error) {
+func startHealth(address string, profiles bool) (*health, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("listen for HTTP: %w", err)
 	}
-	h := &health{ended: make(chan struct{})}
+	h := &health{address: l.Addr(), ended: make(chan struct{})}
 	h.serve(func() error { return errStarting })
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
@@ -39,6 +41,10 @@ func startHealth(address string) (*health, error) {
 		}
 		fmt.Fprintln(w, "ready")
 	})
+	if profiles {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	}
 	h.server = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
 	go func() {
 		defer close(h.ended)

@@ -88,7 +88,7 @@ func startNode(ctx context.Context, cfg serveConfig, log *logrus.Logger) (_ *nod
 		}
 	}()
 	if cfg.HTTP != "" {
-		if n.http, err = startHealth(cfg.HTTP); err != nil {
+		if n.http, err = startHealth(cfg.HTTP, cfg.Pprof); err != nil {
 			return nil, err
 		}
 	}
