@@ -166,7 +166,7 @@ func (v *consumeVerb) read(ctx context.Context, r *client.Reader, out *bufio.Wri
 			return errors.Join(out.Flush(), v.ended(ctx, err, n))
 		}
 		if err := print(partition, rec); err != nil {
-			return err
+			return errors.Join(out.Flush(), err)
 		}
 	}
 	return out.Flush()

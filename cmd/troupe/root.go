@@ -63,9 +63,7 @@ acknowledges, and replays them from any offset or point in time.`,
 		return usagef("%w: see %s --help", err, c.CommandPath())
 	})
 	root.AddCommand(newServe(s), newTopic(s), newProduce(s), newConsume(s), newBench(s), newDemo(s), newLogVerb(s), newVersion(s))
-	for _, c := range root.Commands() {
-		wrapArgs(c)
-	}
+	wrapArgs(root)
 	return root
 }
 

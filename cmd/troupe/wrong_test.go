@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/troupe-mq/troupe/codec"
+)
+
+// wrong is a call and what a person sees of it: one line, and an exit code.
+type wrong struct {
+	args string // {at} stands for an address
+	code int
+	says string // whole, or a part when it begins or ends with …
+}
+
+func (w wrong) check(t *testing.T, at string) {
+	t.Helper()
+	fill := strings.NewReplacer("{at}", at).Replace
+	r := command("one\n", strings.Fields(fill(w.args))...)
+	require.Error(t, r.failed, w.args)
+	require.Equal(t, w.code, r.code, "%s: %v", w.args, r.failed)
+	require.Empty(t, r.out, w.args)
+	require.Empty(t, r.err, "the line is main's to print")
+	want, got := fill(w.says), oneLine(r.failed)
+	if part := strings.Trim(want, "…"); part != want {
+		require.Contains(t, got, part, w.args)
+		return
+	}
+	require.Equal(t, want, got, w.args)
+}
+
+func TestWhatABrokerRefuses(t *testing.T) {
+	s := newStage(t)
+	s.do("", "topic", "create", "t", "--partitions", "2")
+	const list = ": troupe topic list shows those there are, troupe topic create makes one"
+	for _, w := range []wrong{
+		{"produce nope", 1, `UNKNOWN_TOPIC: there is no topic "nope": create it first: --create creates it` + list},
+		{"consume nope", 1, `UNKNOWN_TOPIC: there is no topic "nope": create it first` + list},
+		{"topic describe nope", 1, `UNKNOWN_TOPIC: there is no topic "nope": create it first` + list},
+		{"topic alter nope --partitions 2", 1, `UNKNOWN_TOPIC: no topic "nope"` + list},
+		{"topic trim nope --before newest", 1, `UNKNOWN_TOPIC: there is no topic "nope": create it first` + list},
+		{"topic delete nope", 1, `UNKNOWN_TOPIC: no topic "nope"` + list},
+		{"topic create t", 1, "TOPIC_EXISTS: topic t exists: troupe topic describe shows it, troupe topic alter changes it"},
+		{"topic create a/b", 1, `INVALID_TOPIC: topic name "a/b" has '/': only a-z A-Z 0-9 . _ - are allowed`},
+		{"topic create __mine", 1, `INVALID_TOPIC: topic name "__mine": names that begin with __ belong to the broker`},
+		{"produce a/b --create", 1, "…INVALID_TOPIC: topic name \"a/b\" has '/'…"},
+		{"topic create u --set colour=red", 1, `INVALID_SETTING: no setting "colour": allowed are cleanup, durability, message.bytes.max, retention.bytes, retention.time, segment.bytes`},
+		{"topic create u --set durability=maybe", 1, `INVALID_SETTING: durability="maybe": allowed is fsync, os (one replica only)`},
+		{"topic alter t --set segment.bytes=1KiB", 1, `INVALID_SETTING: segment.bytes="1KiB": allowed is a size from 1MiB to 1GiB`},
+		{"topic create u --replicas 3", 1, "INVALID_ARGUMENT: 3 replicas: want 1 to 1, for so many brokers are active"},
+		{"topic create u --partitions 2000000", 1, "INVALID_ARGUMENT: 2000000 partitions: want 1 to …"},
+		{"topic alter t --partitions 1", 1, "INVALID_ARGUMENT: 1 partitions: topic t has 2, and their number only grows"},
+		{"topic trim t --before newest --partition 7", 1, `UNKNOWN_PARTITION: topic "t" has no partition 7: it has 2, counted from 0`},
+		{"produce t --partition 2", 1, `UNKNOWN_PARTITION: topic "t" has no partition 2: it has 2, counted from 0`},
+		{"consume t --partition 2", 1, `UNKNOWN_PARTITION: topic "t" has no partition 2: it has 2, counted from 0`},
+		{"consume t --from offset:1", 1, "OFFSET_OUT_OF_RANGE: --from offset:1: t/0 holds the offsets [0, 0); --partition chooses another"},
+		{"bench produce --topic t --partitions 3", 1, "t has 2 partitions, --partitions asks for 3: give it more with: troupe topic alter t --partitions 3"},
+		{"bench produce --topic t --partitions 2 --batch-bytes 2000000", 2, "…t takes at most 1048576 (message.bytes.max)…"},
+	} {
+		w.args += " --server {at}"
+		w.check(t, s.address)
+	}
+}
+
+func TestWrongUsage(t *testing.T) {
+	for _, w := range []wrong{
+		{"nope", 2, `unknown command "nope" for "troupe": see troupe --help`},
+		{"topic nope", 2, `unknown command "nope" for "troupe topic": see troupe topic --help`},
+		{"produce", 2, "accepts 1 arg(s), received 0: see troupe produce --help"},
+		{"consume a b", 2, "accepts 1 arg(s), received 2: see troupe consume --help"},
+		{"consume t --colour red", 2, "unknown flag: --colour: see troupe consume --help"},
+		{"consume t -o yaml", 2, `-o "yaml": want text or json`},
+		{"consume t --from yesterday", 2, "--from yesterday: want oldest, newest, offset:N, time:T (such as time:2026-01-31T15:04:05Z) or a time ago such as -10m"},
+		{"consume t --from offset:x", 2, "--from offset:x: want a number from 0, such as offset:1000"},
+		{"consume t --from time:noon", 2, "--from time:noon: want a time of RFC 3339, …"},
+		{"consume t --to later", 2, "--to later: want oldest, …"},
+		{"consume t --follow --to newest", 2, "--follow with --to newest: only --to offset:N can be waited for"},
+		{"consume t --group g", 2, "--group g: there are no consumer groups yet: leave it out, and give the position with --from"},
+		{"consume t --format {{.Colour}}", 2, "…can't evaluate field Colour in type main.templated: want a Go template over Topic, Partition, Offset, Timestamp, Key, Value and Headers"},
+		{"consume t --format {{", 2, "--format: template: …"},
+		{"consume t --format {{.Key}} -o json", 2, "--format and -o json: give one of them"},
+		{"consume t --max 0", 2, "--max 0: want 1 or more"},
+		{"consume t --partition -2", 2, "--partition -2: want 0 or more"},
+		{"produce t --partition -1", 2, "--partition -1: want 0 or more"},
+		{"produce t --header novalue", 2, `--header "novalue": want k=v`},
+		{"topic create t --partitions 0", 2, "--partitions 0: want 1 or more"},
+		{"topic create t --replicas -1", 2, "--replicas -1: want 1 or more"},
+		{"topic create t --set novalue", 2, `--set "novalue": want key=value, such as retention.time=7d`},
+		{"topic alter t", 2, "nothing to change: give --set key=value, --partitions or --replicas; see troupe topic alter --help"},
+		{"topic trim t", 2, "say what to trim: --before offset:N or --before time:T"},
+		{"topic trim t --before noon", 2, "--before noon: want oldest, …"},
+		{"topic list --server here", 2, `--server "here": want HOST:PORT, such as 127.0.0.1:9650, or several with commas between them`},
+		{"topic list --server 127.0.0.1:1,", 2, `--server "127.0.0.1:1,": want HOST:PORT, …`},
+		{"bench produce --in-flight 0", 2, "--partitions 4, --in-flight 0: want 1 or more"},
+		{"bench produce --seconds 0", 2, "--seconds 0, --rate 0: want more than 0"},
+		{"bench produce --record-size 65536", 2, "--record-size 65536: want 0 to --batch-bytes 65536 less 128"},
+	} {
+		w.check(t, "")
+	}
+}
+
+func TestNoBroker(t *testing.T) {
+	here, there := closedPort(t), closedPort(t)
+	for _, verb := range []string{"topic list", "topic create t", "produce t", "consume t", "bench produce"} {
+		wrong{verb + " --server {at}", 1, "no broker answers at {at}: is one running? start one with: troupe serve"}.check(t, here)
+	}
+	wrong{"topic list --server {at}", 1, "no broker answers at " + here + ", " + there + ": is one running? start one with: troupe serve"}.check(t, here+","+there)
+
+	t.Setenv("TROUPE_SERVER", here)
+	wrong{"topic list", 1, "no broker answers at " + here + ": is one running? start one with: troupe serve"}.check(t, "")
+	s := newStage(t)
+	s.do("", "topic", "list") // the flag wins
+	t.Setenv("TROUPE_SERVER", here+", "+s.address)
+	require.NoError(t, command("", "topic", "list").failed, "the second answers")
+	t.Setenv("TROUPE_SERVER", "here")
+	wrong{"topic list", 2, `TROUPE_SERVER "here": want HOST:PORT, such as 127.0.0.1:9650, or several with commas between them`}.check(t, "")
+}
+
+// What answers is not a broker.
+func TestAStrangerAnswers(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for c, err := l.Accept(); err == nil; c, err = l.Accept() {
+			_, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n")
+			_ = c.Close()
+		}
+	}()
+	wrong{"topic list --server {at}", 1, "no broker answers at {at}: …"}.check(t, l.Addr().String())
+	wrong{"topic list --server {at}", 1, "…is it a broker?"}.check(t, l.Addr().String())
+	require.NoError(t, l.Close())
+	<-ended
+}
+
+// refused runs serve, which must not begin.
+func refused(t *testing.T, code int, says string, args ...string) {
+	t.Helper()
+	err := run(context.Background(), append([]string{"serve", "--http", "", "--log-level", "error"}, args...), strings.NewReader(""), io.Discard, io.Discard)
+	require.ErrorContains(t, err, says)
+	require.Equal(t, code, exitCode(err))
+}
+
+func TestWhatServeRefuses(t *testing.T) {
+	dir := t.TempDir()
+	refused(t, 2, "--listen 0.0.0.0:9650 can be reached by others, and there is no TLS or authentication yet: use 127.0.0.1, or say --insecure", "--data", dir, "--listen", "0.0.0.0:9650")
+	refused(t, 2, "--listen :9650 can be reached by others", "--data", dir, "--listen", ":9650")
+	refused(t, 2, "--http 10.0.0.1:80 can be reached by others", "--data", dir, "--http", "10.0.0.1:80")
+	refused(t, 2, `--listen "here": want HOST:PORT, such as 127.0.0.1:9650`, "--data", dir, "--listen", "here")
+	refused(t, 2, `--log-level "loud": want error, warn, info, debug or trace`, "--data", dir, "--log-level", "loud")
+	refused(t, 2, `--log-format "xml": want text or json`, "--data", dir, "--log-format", "xml")
+	files, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, files, "nothing was begun")
+}
+
+func TestAConfigurationIsRefusedByLine(t *testing.T) {
+	dir := t.TempDir()
+	for content, says := range map[string]string{
+		"node: n1\n\n# a comment\ndta: /x\n": `line 4: there is no setting "dta"; the settings are the flags of troupe serve`,
+		"node: n1\nnode: n2\n":               "line 2: ",
+		"node: [\n":                          "line 1",
+		"insecure: perhaps\n":                "line 1: ",
+	} {
+		name := filepath.Join(dir, "troupe.yaml")
+		require.NoError(t, os.WriteFile(name, []byte(content), 0o600))
+		refused(t, 2, says, "--config", name)
+	}
+	refused(t, 1, "read configuration: open ", "--config", filepath.Join(dir, "absent.yaml"))
+}
+
+func TestADirectoryThatIsNotOurs(t *testing.T) {
+	dir := t.TempDir()
+	s := stageOn(t, dir)
+	refused(t, 1, "lock", "--data", dir, "--listen", "127.0.0.1:0")
+	require.NoError(t, s.node.stop())
+	*s.node = node{}
+	refused(t, 1, "n2", "--data", dir, "--node", "n2", "--listen", "127.0.0.1:0")
+	refused(t, 1, "n1", "--data", dir, "--node", "n2", "--listen", "127.0.0.1:0")
+	require.Equal(t, codec.NodeID("n1"), stageOn(t, dir).node.identity.Node, "and it still opens under its own name")
+}
