@@ -42,11 +42,9 @@ func Launch(cfg Config, started func(error)) *Broker {
 			started(err)
 		},
 	}
-	root, err := b.house.system.Root.SpawnNamed(b.house.props(func() actor.Actor { return k }), "broker")
-	if err != nil {
+	if _, err := b.house.system.Root.SpawnNamed(b.house.props(func() actor.Actor { return k }), brokerName); err != nil {
 		panic("actors: spawn broker: " + err.Error())
 	}
-	b.house.broker = root
 	return b
 }
 

@@ -118,7 +118,11 @@ func TestADeletedTopicIsGoneAndItsNameFree(t *testing.T) {
 	require.NoError(t, second.err)
 	require.NotEqual(t, first.ID, second.ID)
 	require.Zero(t, second.Partitions[0].HighWatermark)
-	require.Error(t, h.Produce(context.Background(), batchOf(t, 1, 10), func(codec.Produced, error) {}), "an old handle is of the old incarnation")
+	late := make(chan error, 1)
+	if err := h.Produce(context.Background(), batchOf(t, 1, 10), func(_ codec.Produced, err error) { late <- err }); err != nil {
+		late <- err
+	}
+	require.Error(t, <-late, "an old handle is of the old incarnation")
 	closeBroker(t, b)
 	// What the tombstones name is removed at the latest by the next start.
 	b = startBroker(t, dir)

@@ -51,14 +51,15 @@ func (p *Partition) leave(why *codec.Error) {
 
 // letGoRested closes the log behind all that was written to it.
 func (p *Partition) letGoRested(done func(error)) {
-	log := p.disk.log
+	last := p.disk.take()
 	var commit codec.Index
 	if p.mind != nil {
 		commit = p.mind.Commit()
 	}
-	p.mind, p.disk.log = nil, nil
+	p.mind = nil
 	p.disk.life = p.disk.nextLife()
 	p.disk.lane.Do(func() {
+		log := last()
 		if log == nil {
 			done(nil)
 			return

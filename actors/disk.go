@@ -18,9 +18,15 @@ type disk struct {
 
 	nextLife func() int
 
+	opening *onItsWay   // handed to the disk and not heard of
 	writing []inWriting // oldest first
 	closed  bool        // for good
 }
+
+// onItsWay is a log being opened. The lane fills it in; whoever comes behind on
+// the lane finds it there, so a log that nobody waits for is closed all the
+// same.
+type onItsWay struct{ log *wal.Log }
 
 type inWriting struct {
 	append *replica.Append
@@ -69,12 +75,26 @@ func (d *disk) step(what string, f func(*wal.Log) error, then func()) {
 func (d *disk) letGo() {
 	d.life = d.nextLife()
 	d.writing = nil
-	if log := d.log; log != nil {
-		d.log = nil
-		d.lane.Do(func() {
+	last := d.take()
+	d.lane.Do(func() {
+		if log := last(); log != nil {
 			if err := log.Close(); err != nil {
 				d.house.log.Warn("closing a log failed", "error", err)
 			}
-		})
+		}
+	})
+}
+
+// take gives up the log. What it returns is to be called on the lane, and
+// says which log is to be closed there: the one in use, or the one that was
+// being opened; nil when there is none.
+func (d *disk) take() func() *wal.Log {
+	log, opening := d.log, d.opening
+	d.log, d.opening = nil, nil
+	return func() *wal.Log {
+		if log == nil && opening != nil {
+			return opening.log
+		}
+		return log
 	}
 }

@@ -31,6 +31,9 @@ type house struct {
 	short   atomic.Bool // less than the reserve is free
 }
 
+// brokerName is the id of the root actor.
+const brokerName = "broker"
+
 // newHouse builds the actor system. It reads no disk.
 func newHouse(cfg Config) *house {
 	if cfg.InFlightBytes <= 0 {
@@ -45,6 +48,7 @@ func newHouse(cfg Config) *house {
 	}
 	h.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return cfg.Log }))
 	h.system.EventStream.Subscribe(h.deadLetter)
+	h.broker = actor.NewPID(h.system.Address(), brokerName)
 	return h
 }
 
@@ -65,8 +69,11 @@ func (h *house) deadLetter(event any) {
 	if !ok {
 		return
 	}
-	if q, ok := d.Message.(request); ok {
-		q.refuse(codec.Errorf(codec.Unavailable, "%s has ended", d.PID.GetId()))
+	switch m := d.Message.(type) {
+	case request:
+		m.refuse(codec.Errorf(codec.Unavailable, "%s has ended", d.PID.GetId()))
+	case *closing:
+		m.done()
 	}
 }
 

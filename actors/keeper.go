@@ -85,7 +85,9 @@ type (
 		topic codec.Topic
 		done  func(error)
 	}
-	leave    struct{ done func() }
+	leave struct{ done func() }
+	// passed calls done when the keeper has dealt with all that came before.
+	passed   struct{ done func() }
 	beat     struct{}
 	measured struct {
 		free int64
@@ -99,7 +101,6 @@ func (k *keeper) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
 		k.self = c.Self()
-		k.house.broker = k.self
 		k.settle()
 	case *settled:
 		k.settled(m)
@@ -118,6 +119,8 @@ func (k *keeper) Receive(c actor.Context) {
 	case *whenOpen:
 		k.waiting = append(k.waiting, m)
 		k.tellWaiting()
+	case *passed:
+		m.done()
 	case beat:
 		k.beat()
 	case *measured:
@@ -143,6 +146,9 @@ func (k *keeper) settle() {
 func (k *keeper) settled(m *settled) {
 	if m.err != nil {
 		k.start(m.err)
+		return
+	}
+	if k.leaving != nil {
 		return
 	}
 	k.id = m.id
@@ -265,9 +271,16 @@ func (k *keeper) topicOpen(name codec.Topic) (done bool, err error) {
 	return true, err
 }
 
+// metadataServes says whether the published metadata is all of it: before its
+// replica leads, entries that were acknowledged may not be applied yet.
+func (k *keeper) metadataServes() bool {
+	t := k.kept[codec.MetadataGroup]
+	return t != nil && t.phase == open && t.err == nil
+}
+
 func (k *keeper) allOpen() bool {
 	s := k.published.Load()
-	if s == nil || s.Cluster == (codec.UUID{}) {
+	if s == nil || s.Cluster == (codec.UUID{}) || !k.metadataServes() {
 		return false
 	}
 	for name := range s.Topics {

@@ -22,12 +22,16 @@ func (p *Partition) open() {
 // reopen begins another life of the log.
 func (p *Partition) reopen() {
 	p.disk.life = p.disk.nextLife()
-	life := p.disk.life
+	life, way := p.disk.life, &onItsWay{}
+	p.disk.opening = way
 	r := &rebuild{fs: p.house.fs, seat: p.seat, walFileBytes: p.house.cfg.Ports.WALFileBytes}
 	p.disk.lane.Do(func() {
 		m := &opened{}
 		if err := wal.Guard(func() error { m = r.run(); return m.err }); m.err == nil {
 			m.err = err
+		}
+		if m.found != nil {
+			way.log = m.found.Log
 		}
 		m.life = life
 		p.post(m)
@@ -80,20 +84,17 @@ func (r *rebuild) run() *opened {
 
 // opened begins a life: the mind starts on what the disk has.
 func (p *Partition) opened(m *opened) {
-	if m.life != p.disk.life || p.disk.closed {
-		if m.found != nil {
-			p.closeStale(m.found.Log)
-		}
-		return
+	if m.life != p.disk.life {
+		return // whoever began another life has seen to the log
 	}
 	if m.err != nil {
-		p.failedToOpen(m)
+		p.diskTrouble(m.err)
 		return
 	}
 	if m.found.Cut > 0 {
 		p.house.log.Info("the end of a log was cut: it was not acknowledged", "partition", p.seat.name, "entries", m.found.Cut)
 	}
-	p.disk.log, p.disk.index = m.found.Log, m.found.Index
+	p.disk.log, p.disk.index, p.disk.opening = m.found.Log, m.found.Index, nil
 	p.disk.index.SetStart(m.start)
 	p.trouble, p.serving, p.wrote = nil, false, true
 	if err := p.begin(m); err != nil {
@@ -148,13 +149,4 @@ func (p *Partition) restore(found *wal.Opened) (applied codec.Index, err error) 
 	}
 	p.snapAt = s.Index
 	return s.Index, nil
-}
-
-// closeStale lets go of a log that was opened for a life that has ended.
-func (p *Partition) closeStale(l *wal.Log) {
-	p.disk.lane.Do(func() {
-		if err := l.Close(); err != nil {
-			p.house.log.Warn("closing a log failed", "error", err)
-		}
-	})
 }

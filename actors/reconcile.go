@@ -12,7 +12,7 @@ import (
 // is kept here. It may run at any time, any number of times.
 func (k *keeper) reconcile() {
 	s := k.published.Load()
-	if s == nil || k.leaving != nil {
+	if s == nil || k.leaving != nil || !k.metadataServes() {
 		return
 	}
 	me := codec.NodeID(k.id.Node)
@@ -172,7 +172,7 @@ func (k *keeper) buried(m *buried) {
 		return
 	}
 	if pid := t.handle.pid.Load(); pid != nil {
-		k.ctx.Stop(pid)
+		k.ctx.Poison(pid) // behind what it still has to answer
 	}
 	delete(k.kept, m.group)
 	for i := range k.order {

@@ -46,9 +46,12 @@ func (b *Broker) AlterTopic(r codec.AlterTopic, reply func(codec.TopicDescriptio
 }
 
 // DeleteTopic removes a topic and its records; reply gets nil once that is
-// decided. The files go soon after.
+// decided and its partitions take nothing more. The files go soon after.
 func (b *Broker) DeleteTopic(name codec.Topic, reply func(error)) {
-	b.house.decide(b.meta, cluster.DeleteTopic{Name: name}, func(_ cluster.Result, err error) { reply(err) })
+	b.house.decide(b.meta, cluster.DeleteTopic{Name: name}, func(_ cluster.Result, err error) {
+		// The keeper has heard of the new state before it hears this.
+		b.house.toBroker(&passed{func() { reply(err) }})
+	})
 }
 
 func (b *Broker) describeWhenOpen(name codec.Topic, reply func(codec.TopicDescription, error)) func(cluster.Result, error) {

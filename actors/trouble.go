@@ -7,14 +7,6 @@ import (
 	"github.com/troupe-mq/troupe/wal"
 )
 
-// failedToOpen sorts out why the log could not be opened.
-func (p *Partition) failedToOpen(m *opened) {
-	if m.found != nil {
-		p.closeStale(m.found.Log)
-	}
-	p.diskTrouble(m.err)
-}
-
 // diskTrouble is what any error of the disk leads to. The log is let go in
 // every case: its handle is not to be trusted.
 func (p *Partition) diskTrouble(err error) {
