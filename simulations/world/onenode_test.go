@@ -1,7 +1,9 @@
 package world_test
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"strconv"
 	"testing"
 
@@ -51,16 +53,18 @@ func TestOneNode(t *testing.T) {
 	}
 }
 
-// TestTheSameSeedIsTheSameRun plays seeds twice.
+// TestTheSameSeedIsTheSameRun plays seeds of a whole broker in two processes.
 func TestTheSameSeedIsTheSameRun(t *testing.T) {
 	hashes := map[string]uint64{}
-	for seed := uint64(1); seed <= 5; seed++ {
-		a, err := world.RunOneNode(seed, nil)
+	for seed := uint64(1); seed <= 20; seed++ {
+		here, err := world.RunOneNode(seed, nil)
 		require.NoError(t, err)
-		b, err := world.RunOneNode(seed, nil)
-		require.NoError(t, err)
-		require.Equal(t, a.Hash, b.Hash, "seed %d", seed)
-		require.Zero(t, hashes[a.Hash], "seeds %d and %d give one hash", hashes[a.Hash], seed)
-		hashes[a.Hash] = seed
+		other := exec.Command(os.Args[0])
+		other.Env = append(os.Environ(), fmt.Sprintf("TROUPE_WORLD_ONENODE=%d", seed))
+		out, err := other.CombinedOutput()
+		require.NoError(t, err, string(out))
+		require.Equal(t, "hash "+here.Hash+"\n", string(out), "seed %d", seed)
+		require.Zero(t, hashes[here.Hash], "seeds %d and %d give one hash", hashes[here.Hash], seed)
+		hashes[here.Hash] = seed
 	}
 }

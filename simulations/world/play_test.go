@@ -30,6 +30,15 @@ func TestMain(m *testing.M) {
 		fmt.Println("hash", p.hash)
 		os.Exit(0)
 	}
+	if seed, err := strconv.ParseUint(os.Getenv("TROUPE_WORLD_ONENODE"), 10, 64); err == nil {
+		s, err := RunOneNode(seed, nil)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		fmt.Println("hash", s.Hash)
+		os.Exit(0)
+	}
 	os.Exit(m.Run())
 }
 

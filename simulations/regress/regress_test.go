@@ -1,0 +1,32 @@
+package regress
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/troupe-mq/troupe/simulations/world"
+)
+
+// found is one bug that the one-node scenario showed.
+type found struct {
+	seed uint64
+	was  string
+	law  string // the test that holds it whatever the seed now plays
+}
+
+var bugs = []found{
+	{5, "the name of the data directory was never fsynced, so a loss of power took all of it", "simulations/world: TestADirectoryIsMadeDurably"},
+	{2, "an error while a log was opened closed a log that was not there: a panic on the disk port", "simulations/world: TestTheKthDiskCallFails"},
+}
+
+func TestBugsStayFound(t *testing.T) {
+	for _, b := range bugs {
+		t.Run(fmt.Sprintf("seed %d", b.seed), func(t *testing.T) {
+			s, err := world.RunOneNode(b.seed, nil)
+			require.NoError(t, err, "%s. Repeat it: make sim SEED=%d N=1", b.was, b.seed)
+			require.Empty(t, s.Violations, "%s. Repeat it: make sim SEED=%d N=1", b.was, b.seed)
+		})
+	}
+}
