@@ -84,12 +84,11 @@ type (
 	flush struct{}
 
 	opened struct {
-		life   int
-		found  *wal.Opened
-		table  *replica.Producers
-		start  codec.Offset
-		err    error
-		absent bool
+		life  int
+		found *wal.Opened
+		table *replica.Producers
+		start codec.Offset
+		err   error
 	}
 
 	persisted struct {
