@@ -138,20 +138,28 @@ func BenchmarkFigureStart(b *testing.B) {
 			}
 		})
 	}
-	b.Run("10GB", func(b *testing.B) {
-		for range b.N {
-			broker, _, ctx := measured(b, binary(b), codec.CreateTopic{Topic: "big", Partitions: 4,
-				Settings: map[string]string{"durability": "os", "segment.bytes": "64MiB", "retention.time": "-1"}})
-			r, err := blast{address: broker.Address, topic: "big", partitions: 4, inFlight: 8, batches: readyBatches(),
-				bytes: int64(fromEnv(b, "TROUPE_FIGURES_BYTES", 10e9))}.run(ctx)
-			require.NoError(b, err)
-			b.Logf("%d bytes in %v, durability=os: %.0f MB/s", r.bytes, r.elapsed, r.mbPerSecond())
-			require.NoError(b, broker.Kill())
-			require.NoError(b, broker.Start(ctx))
-			b.ReportMetric(float64(broker.Ready.Microseconds())/1e3, "killed-ms")
-			startsAllWays(b, ctx, broker)
-		}
-	})
+	for _, durability := range []string{"os", "fsync"} {
+		b.Run("10GB-"+durability, func(b *testing.B) {
+			for range b.N {
+				startsFull(b, durability)
+			}
+		})
+	}
+}
+
+// startsFull measures starts with many closed segments: first after a kill
+// right behind the last answer, then after clean stops.
+func startsFull(b *testing.B, durability string) {
+	broker, _, ctx := measured(b, binary(b), codec.CreateTopic{Topic: "big", Partitions: 4,
+		Settings: map[string]string{"durability": durability, "segment.bytes": "64MiB", "retention.time": "-1"}})
+	r, err := blast{address: broker.Address, topic: "big", partitions: 4, inFlight: 8, batches: readyBatches(),
+		bytes: int64(fromEnv(b, "TROUPE_FIGURES_BYTES", 10e9))}.run(ctx)
+	require.NoError(b, err)
+	b.Logf("%d bytes in %v: %.0f MB/s", r.bytes, r.elapsed, r.mbPerSecond())
+	require.NoError(b, broker.Kill())
+	require.NoError(b, broker.Start(ctx))
+	b.ReportMetric(float64(broker.Ready.Microseconds())/1e3, "killed-ms")
+	startsAllWays(b, ctx, broker)
 }
 
 // startsAllWays takes a running broker, and leaves one.
