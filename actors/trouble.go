@@ -47,7 +47,7 @@ func (p *Partition) stopped(err error) {
 // committed.
 func (p *Partition) full(err error) {
 	p.house.log.Warn("disk is full: no more writes until there is room", "partition", p.seat.name, "error", err)
-	e := codec.Errorf(codec.DiskFull, "%s takes no records: %v", p.seat.name, err)
+	e := codec.Errorf(codec.DiskFull, "%s takes no records: the disk is full. It resumes by itself when there is room", p.seat.name)
 	var read *codec.Error
 	if p.pub.view.Load() == nil {
 		read = e

@@ -154,9 +154,14 @@ func (l *Log) appendRun(run []Entry, from []*Write) error {
 	if want := l.wal.last + 1; run[0].Index != want {
 		panic(fmt.Sprintf("wal: append of entry %d to %s, whose next is %d", run[0].Index, l.dir, want))
 	}
+	ended := codec.Index(0) // the last entry of the segments that this run ended
 	for i := range run {
+		base := l.seg.base
 		if err := l.place(&run[i]); err != nil {
 			return err
+		}
+		if l.seg.base != base {
+			ended = run[i].Index - 1
 		}
 	}
 	if err := l.seg.flush(); err != nil {
@@ -169,10 +174,24 @@ func (l *Log) appendRun(run []Entry, from []*Write) error {
 	for _, w := range from {
 		i += copy(w.Entries, run[i:])
 	}
-	if !l.sync {
+	if l.sync {
+		return l.syncAll()
+	}
+	return l.prove(ended)
+}
+
+// prove makes descriptors durable after segments were ended, which were
+// fsynced then. So what an opening after a crash cannot take for durable, and
+// has to read, is never more than a segment, whatever the topic's durability.
+func (l *Log) prove(ended codec.Index) error {
+	if ended <= l.synced {
 		return nil
 	}
-	return l.syncAll()
+	if err := l.wal.sync(); err != nil {
+		return err
+	}
+	l.synced = ended
+	return nil
 }
 
 func (l *Log) syncAll() error {

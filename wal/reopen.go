@@ -135,20 +135,8 @@ func (r *recovery) trimWAL() error {
 // writeTailAgain writes the kept entries of the unproved group over
 // themselves, payloads and descriptors, and fsyncs them.
 func (r *recovery) writeTailAgain() error {
-	for i := range r.tail {
-		e := &r.tail[i].Entry
-		d, ok, err := e.batch()
-		if err != nil {
-			return err
-		}
-		if !ok {
-			continue
-		}
-		b, err := readPayload(r.fs, r.path(segmentDir), e.Place, int(d.Size))
-		if err != nil {
-			return fmt.Errorf("read last group: %w", err)
-		}
-		if err := rewrite(r.fs, filepath.Join(r.path(segmentDir), segmentName(e.Place.Segment)), e.Place.Position, b); err != nil {
+	for _, part := range r.tailBytes() {
+		if err := rewrite(r.fs, filepath.Join(r.path(segmentDir), segmentName(part.Segment)), part.Position, part.end); err != nil {
 			return err
 		}
 	}
@@ -159,6 +147,31 @@ func (r *recovery) writeTailAgain() error {
 		return &SyncFailed{err}
 	}
 	return r.rewriteWALTail()
+}
+
+// stretch is a part of one segment, up to end.
+type stretch struct {
+	Place
+	end int64
+}
+
+// tailBytes are the stretches of segments that the unproved group's batches
+// lie in: one for each segment, since batches lie one behind the other.
+func (r *recovery) tailBytes() (parts []stretch) {
+	for i := range r.tail {
+		e := &r.tail[i].Entry
+		d, ok, _ := e.batch() // it was read before
+		if !ok {
+			continue
+		}
+		end := e.Place.Position + int64(d.Size)
+		if n := len(parts); n > 0 && parts[n-1].Segment == e.Place.Segment {
+			parts[n-1].end = end
+			continue
+		}
+		parts = append(parts, stretch{e.Place, end})
+	}
+	return parts
 }
 
 // rewriteWALTail covers the last file only: files before it the library
@@ -175,22 +188,29 @@ func (r *recovery) rewriteWALTail() error {
 	if from < 0 {
 		return nil
 	}
-	name := filepath.Join(r.path(walDir), walName(last))
-	p, err := readFile(r.fs, name)
-	if err != nil {
-		return fmt.Errorf("read last group: %w", err)
-	}
-	return rewrite(r.fs, name, from, p[from:])
+	return rewrite(r.fs, filepath.Join(r.path(walDir), walName(last)), from, r.good)
 }
 
-func rewrite(fs FS, name string, at int64, p []byte) (err error) {
+// rewriteStep is how much is in memory at a time.
+const rewriteStep = 4 << 20
+
+// rewrite writes the bytes [at, end) of a file over themselves and fsyncs it.
+func rewrite(fs FS, name string, at, end int64) (err error) {
 	f, err := fs.Open(name, false)
 	if err != nil {
 		return fmt.Errorf("write last group again: %w", err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if err := f.WriteAt(at, p); err != nil {
-		return fmt.Errorf("write last group again: %w", err)
+	buf := make([]byte, min(rewriteStep, end-at))
+	for at < end {
+		p := buf[:min(rewriteStep, end-at)]
+		if n, err := readFull(f, p, at); err != nil || n < len(p) {
+			return errors.Join(fmt.Errorf("read last group of %s: %d bytes of %d at %d", name, n, len(p), at), err)
+		}
+		if err := f.WriteAt(at, p); err != nil {
+			return fmt.Errorf("write last group again: %w", err)
+		}
+		at += int64(len(p))
 	}
 	if err := f.Sync(); err != nil {
 		return &SyncFailed{fmt.Errorf("last group: %w", err)}
