@@ -83,6 +83,10 @@ func (b *Broker) Identity() (codec.UUID, codec.NodeID) {
 	return id, codec.NodeID(who.Node)
 }
 
+// System is the actor system that the broker lives in, for programs that
+// bring actors of their own.
+func (b *Broker) System() *actor.ActorSystem { return b.house.system }
+
 // Metadata is what the cluster consists of now: a value that never changes,
 // nil before the broker has read it.
 func (b *Broker) Metadata() *cluster.State { return b.published.Load() }
