@@ -1,11 +1,14 @@
 package actors
 
 import (
+	"container/list"
+
 	"github.com/troupe-mq/troupe/codec"
 )
 
-// waiters are readers at the tail, in the order they came.
-type waiters struct{ list []*await }
+// waiters are readers at the tail, in the order they came. Each knows its
+// place, so that thousands may leave at once.
+type waiters struct{ list list.List }
 
 // await keeps m until the watermark passes its offset or its time is over.
 func (p *Partition) await(m *await) {
@@ -15,31 +18,25 @@ func (p *Partition) await(m *await) {
 		return
 	}
 	m.cancel = p.house.clock.After(m.wait, func() { p.post(&deadline{m}) })
-	p.waiters.list = append(p.waiters.list, m)
+	m.place = p.waiters.list.PushBack(m)
 }
 
 // passed tells those whose offset is below the watermark.
 func (w *waiters) passed(watermark codec.Offset) {
-	keep := w.list[:0]
-	for _, m := range w.list {
+	for e := w.list.Front(); e != nil; {
+		m := e.Value.(*await)
+		e = e.Next()
 		if m.offset < watermark {
-			m.cancel()
-			m.done()
-			continue
+			w.leave(m)
 		}
-		keep = append(keep, m)
 	}
-	clear(w.list[len(keep):])
-	w.list = keep
 }
 
 // all tells everyone: there is nothing to wait for here.
 func (w *waiters) all() {
-	for _, m := range w.list {
-		m.cancel()
-		m.done()
+	for e := w.list.Front(); e != nil; e = w.list.Front() {
+		w.leave(e.Value.(*await))
 	}
-	w.list = nil
 }
 
 // leave tells m that its time is over.
@@ -49,14 +46,13 @@ func (w *waiters) leave(m *await) {
 	}
 }
 
-// drop forgets m.
+// drop forgets m; false when it was not waiting any more.
 func (w *waiters) drop(m *await) bool {
-	for i := range w.list {
-		if w.list[i] == m {
-			m.cancel()
-			w.list = append(w.list[:i], w.list[i+1:]...)
-			return true
-		}
+	if m.place == nil {
+		return false
 	}
-	return false
+	w.list.Remove(m.place)
+	m.place = nil
+	m.cancel()
+	return true
 }

@@ -138,12 +138,22 @@ func (h *Handle) Read(dst []byte, offset codec.Offset, maxBytes int) ([]byte, er
 		if err != nil {
 			return dst, err
 		}
+		if hw := v.HighWatermark(); offset > hw && h.leads() {
+			return dst, codec.Errorf(codec.OffsetOutOfRange, "offset %d is above the end of the log, %d", offset, hw)
+		}
 		out, err := v.Read(dst, offset, maxBytes)
 		if errors.Is(err, wal.ErrGone) && h.view.Load() != v {
 			continue
 		}
 		return out, h.judge(err)
 	}
+}
+
+// leads says that this replica leads and knows what is committed, so that the
+// end of its view is the end of the log and not only of what it has heard.
+func (h *Handle) leads() bool {
+	s := h.state.Load()
+	return s.open && s.leader
 }
 
 // judge tells the partition of damage that a reader found, and makes err one
@@ -158,6 +168,8 @@ func (h *Handle) judge(err error) error {
 	case wal.IsCorrupt(err):
 		h.tell(&damaged{err}, func(error) {})
 		return codec.Errorf(codec.CorruptLog, "%s: %v", h.tp, err)
+	case wal.IsExhausted(err):
+		return codec.Errorf(codec.Overloaded, "%s: the broker has no file descriptors left (ulimit -n)", h.tp)
 	case errors.Is(err, wal.ErrGone):
 		return codec.Errorf(codec.Unavailable, "%s: %v", h.tp, err)
 	default:

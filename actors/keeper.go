@@ -186,7 +186,7 @@ func (k *keeper) ready(m *ready) {
 	}
 	t.phase, t.err = open, m.err
 	if m.group == codec.MetadataGroup {
-		if codec.CodeOf(m.err) == codec.DiskFull {
+		if c := codec.CodeOf(m.err); c == codec.DiskFull || c == codec.Overloaded {
 			return // it opens by itself when there is room
 		}
 		if m.err != nil {

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"container/list"
 	"time"
 
 	"github.com/troupe-mq/troupe/actors/replica"
@@ -72,6 +73,7 @@ type await struct {
 	wait   time.Duration
 	done   func()
 	cancel func() // of the deadline's timer
+	place  *list.Element
 }
 
 func (m *await) refuse(error) { m.done() }

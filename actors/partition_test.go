@@ -391,3 +391,56 @@ func TestTrimMovesTheStart(t *testing.T) {
 	require.Equal(t, codec.Offset(305), start)
 	s.end()
 }
+
+func TestWithoutDescriptorsTheReplicaPauses(t *testing.T) {
+	s := newStage(t, settings{})
+	require.NoError(t, s.open())
+	require.NoError(t, s.produce(batchOf(t, 5, 100)).err)
+	s.fs.set(func(what, _ string) error {
+		if what == "sync" {
+			return fmt.Errorf("open: %w", syscall.EMFILE) // as when the directory cannot be opened to be fsynced
+		}
+		return nil
+	})
+	require.Equal(t, codec.Unknown, codec.CodeOf(s.produce(batchOf(t, 5, 100)).err))
+	require.Equal(t, codec.Overloaded, codec.CodeOf(s.open()))
+	require.ErrorContains(t, s.produce(batchOf(t, 5, 100)).err, "OVERLOADED: t/0 takes no records: the broker has no file descriptors left (ulimit -n)")
+	_, err := s.handle.Read(nil, 0, 1000)
+	require.NoError(t, err, "reads go on")
+	s.fs.set(nil)
+	require.NoError(t, s.open(), "it resumes by itself")
+	require.NoError(t, s.produce(batchOf(t, 5, 100)).err)
+	s.end()
+}
+
+func TestAReadAboveTheEndIsOutOfRange(t *testing.T) {
+	s := newStage(t, settings{})
+	require.NoError(t, s.open())
+	require.NoError(t, s.produce(batchOf(t, 5, 100)).err)
+	_, err := s.handle.Read(nil, 6, 1000)
+	require.EqualError(t, err, "OFFSET_OUT_OF_RANGE: offset 6 is above the end of the log, 5")
+	s.end()
+}
+
+// A hundred thousand readers at the tail leave at once, and the partition
+// goes on meanwhile.
+func TestManyWhoWaitLeaveAtOnce(t *testing.T) {
+	s := newStage(t, settings{})
+	require.NoError(t, s.open())
+	const n = 100_000
+	var told sync.WaitGroup
+	told.Add(1)
+	cancels := make([]func(), n)
+	for i := range cancels {
+		cancels[i] = s.handle.Await(0, time.Hour, func() {})
+	}
+	s.handle.Await(0, time.Hour, told.Done)
+	begun := time.Now()
+	for i := range cancels {
+		cancels[n-1-i]()
+	}
+	require.NoError(t, s.produce(batchOf(t, 1, 10)).err)
+	told.Wait()
+	require.Less(t, time.Since(begun), 20*time.Second, "each leaving looked at all the others")
+	s.end()
+}

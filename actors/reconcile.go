@@ -94,6 +94,8 @@ func diskError(name string, err error) *codec.Error {
 	code := codec.DiskFailed
 	if wal.IsFull(err) {
 		code = codec.DiskFull
+	} else if wal.IsExhausted(err) {
+		code = codec.Overloaded
 	}
 	return codec.Errorf(code, "%s: %v", name, err)
 }

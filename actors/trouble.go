@@ -16,8 +16,10 @@ func (p *Partition) diskTrouble(err error) {
 		panic(broken.Error())
 	case wal.IsCorrupt(err):
 		p.quarantine(err)
+	case wal.IsExhausted(err):
+		p.pause(codec.Overloaded, "the broker has no file descriptors left (ulimit -n)", err)
 	case wal.IsFull(err):
-		p.full(err)
+		p.pause(codec.DiskFull, "the disk is full", err)
 	default:
 		p.stopped(err)
 	}
@@ -43,11 +45,11 @@ func (p *Partition) stopped(err error) {
 	p.end(e, e)
 }
 
-// full takes no more writes until there is room. Reads go on, from what was
-// committed.
-func (p *Partition) full(err error) {
-	p.house.log.Warn("disk is full: no more writes until there is room", "partition", p.seat.name, "error", err)
-	e := codec.Errorf(codec.DiskFull, "%s takes no records: the disk is full. It resumes by itself when there is room", p.seat.name)
+// pause takes no more writes until there is room again. Reads go on, from
+// what was committed.
+func (p *Partition) pause(code codec.Code, why string, err error) {
+	p.house.log.Warn("no more writes until there is room", "partition", p.seat.name, "why", why, "error", err)
+	e := codec.Errorf(code, "%s takes no records: %s. It resumes by itself when there is room", p.seat.name, why)
 	var read *codec.Error
 	if p.pub.view.Load() == nil {
 		read = e

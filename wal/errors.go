@@ -54,6 +54,13 @@ func IsFull(err error) bool {
 	return !IsSyncFailed(err) && (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT))
 }
 
+// IsExhausted says whether err means that the process or the machine has no
+// file descriptors left. Nothing is wrong with the disk then: the log is to be
+// opened again when there are some.
+func IsExhausted(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
+}
+
 // ErrClosed answers calls on a log that was closed, or that an earlier error
 // has ended.
 var ErrClosed = errors.New("log is closed")

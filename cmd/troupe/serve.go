@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"syscall"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -97,7 +98,7 @@ func startNode(ctx context.Context, cfg serveConfig, log *logrus.Logger) (_ *nod
 	}
 	cluster, name := n.broker.Identity()
 	n.identity = gateway.Identity{Cluster: cluster, Node: name, Version: version, Address: cfg.Advertise}
-	n.gateway = gateway.New(door{n.broker, n.identity}, gateway.Options{Log: func(event string, fields ...any) {
+	n.gateway = gateway.New(door{n.broker, n.identity}, gateway.Options{Limits: gateway.Limits{Connections: connectionsMax()}, Log: func(event string, fields ...any) {
 		newSlog(log).Info(event, fields...)
 	}})
 	if n.listen, err = n.gateway.Listen(cfg.Listen); err != nil {
@@ -108,6 +109,20 @@ func startNode(ctx context.Context, cfg serveConfig, log *logrus.Logger) (_ *nod
 	}
 	return n, nil
 }
+
+// connectionsMax leaves half of the process's file descriptors to logs: a
+// client that only connects must not be able to take them.
+func connectionsMax() int {
+	var r syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r); err != nil {
+		return connectionsDefault
+	}
+	return int(min(connectionsDefault, max(16, r.Cur/2)))
+}
+
+// connectionsDefault is how many clients may be connected when the limit of
+// the process allows it.
+const connectionsDefault = 4096
 
 // stop closes what was opened, the doors first. It takes 9 seconds at most.
 func (n *node) stop() error {
