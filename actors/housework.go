@@ -38,12 +38,14 @@ func (p *Partition) giveUpOnDisk() {
 	p.requests.failAll(codec.Errorf(codec.Unknown, "the disk of %s has not answered for %s: the batch may or may not be in the log", p.seat.name, stallAfter))
 }
 
-// rest writes the recovery point down when something was written since.
+// rest writes the recovery point and the commit index down when something was
+// written since, under load too: a start after a crash goes over what lies
+// behind them.
 func (p *Partition) rest() {
-	if !p.wrote || len(p.disk.writing) > 0 {
+	if !p.wrote {
 		return
 	}
-	p.wrote = false
+	p.wrote = len(p.disk.writing) > 0
 	commit := p.mind.Commit()
 	p.disk.step("rest", func(l *wal.Log) error { return l.Rest(commit) }, nil)
 }
