@@ -35,6 +35,7 @@ type conn struct {
 	abrupt   bool        // draining does not wait for answers
 	farewell codec.Frame // the last frame, if there is one
 	dead     bool        // nothing more is written
+	written  bool        // all was written: what still comes is read for a short time only
 }
 
 // answer is what the writer does next: send frame, or make one and send it.
@@ -71,13 +72,17 @@ func (c *conn) run() {
 	c.hangUp(gone)
 }
 
-// hangUp closes the connection. After a farewell the reader first swallows
-// what is still coming, for a close with bytes unread would make the peer's
-// TCP throw the farewell away.
+// hangUp closes the connection. The reader first swallows what is still
+// coming, for a close with bytes unread would make the peer's TCP throw away
+// the last answers and the farewell.
 func (c *conn) hangUp(gone <-chan struct{}) {
 	if half, ok := c.net.(interface{ CloseWrite() error }); !ok || half.CloseWrite() != nil {
 		_ = c.net.Close()
 	}
+	c.mu.Lock()
+	c.written = true
+	_ = c.net.SetReadDeadline(time.Now().Add(swallowTime))
+	c.mu.Unlock()
 	<-gone
 	_ = c.net.Close()
 }
@@ -98,6 +103,7 @@ func (c *conn) read() {
 		c.drain(codec.EncodeError(nil, codec.ConnectionID, wrong), true)
 		c.swallow()
 	case errors.Is(err, errDraining):
+		c.swallowAll()
 	case err == io.EOF:
 		c.drain(codec.Frame{}, false) // it may still read what it asked for
 	default:
@@ -208,15 +214,26 @@ const (
 	swallowTime = time.Second
 )
 
+// swallow reads a little of what a client that broke the rules still sends.
 func (c *conn) swallow() {
 	_ = c.net.SetReadDeadline(time.Now().Add(swallowTime))
 	_, _ = io.CopyN(io.Discard, c.net, swallowMax)
 }
 
+// swallowAll reads all that a client sends which does not know yet that it is
+// not heard any more: until it hangs up, or a short time after the farewell.
+func (c *conn) swallowAll() {
+	c.mu.Lock()
+	if !c.written {
+		_ = c.net.SetReadDeadline(time.Time{})
+	}
+	c.mu.Unlock()
+	_, _ = io.Copy(io.Discard, c.net)
+}
+
 // stop lets requests in flight be answered and says farewell.
 func (c *conn) stop() {
 	c.drain(codec.EncodeError(nil, codec.ConnectionID, codec.Errorf(codec.Stopping, "the broker is shutting down")), false)
-	_ = c.net.SetReadDeadline(time.Unix(1, 0)) // wakes the reader
 }
 
 // kill ends the connection at once.
@@ -231,11 +248,13 @@ func (c *conn) kill() {
 }
 
 // drain takes no more requests. The writer ends when all in flight are
-// answered, or abruptly with what is queued. The first farewell stays.
+// answered, or abruptly with what is queued. The first farewell stays, and
+// wakes the reader.
 func (c *conn) drain(farewell codec.Frame, abrupt bool) {
 	c.mu.Lock()
 	if !c.draining {
 		c.farewell = farewell
+		_ = c.net.SetReadDeadline(time.Unix(1, 0))
 	}
 	c.draining, c.abrupt = true, c.abrupt || abrupt
 	c.hasRoom.Broadcast()

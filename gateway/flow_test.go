@@ -195,6 +195,39 @@ func TestCloseAnswersWhatIsInFlight(t *testing.T) {
 	require.Zero(t, p.waiting())
 }
 
+// A client that pipelines has sent more than was read when Close comes. What
+// was carried out is answered all the same: a close with bytes unread would
+// be a reset, which throws answers away.
+func TestCloseUnderAClientThatPipelines(t *testing.T) {
+	b := newFakeBroker("t", 1)
+	p := b.at("t", 0)
+	p.setHold(true)
+	s := New(b, Options{Limits: Limits{InFlight: 4}})
+	addr, err := s.Listen("127.0.0.1:0")
+	require.NoError(t, err)
+	w := open(t, addr.String())
+	send := func(n int) {
+		for range n {
+			w.send(&codec.Produce{TopicPartition: tp0, Batch: batchOf(t, 0, string(make([]byte, 20_000)))})
+		}
+	}
+	send(20)
+	until(t, "four are held", func() bool { return p.heldNow() == 4 })
+	done := make(chan error)
+	go func() { done <- s.Close(context.Background()) }()
+	until(t, "it takes no more", s.stopping)
+	send(20) // it does not know yet
+	p.let(nil)
+	for range 4 {
+		require.NoError(t, w.receive().Err())
+	}
+	require.EqualError(t, w.receive().Err(), "STOPPING: the broker is shutting down")
+	send(20)
+	w.closed()
+	require.NoError(t, w.conn.Close())
+	require.NoError(t, <-done)
+}
+
 func TestCloseCutsWhatDoesNotEnd(t *testing.T) {
 	b := newFakeBroker("t", 1)
 	p := b.at("t", 0)
