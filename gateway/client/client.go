@@ -57,6 +57,7 @@ type Client struct {
 	mu     sync.Mutex
 	closed bool
 	links  map[string]*link                // by address
+	lost   sync.WaitGroup                  // links that ended, until their callbacks did
 	leads  map[codec.TopicPartition]string // addresses that NOT_LEADER named
 }
 
@@ -78,8 +79,8 @@ func Dial(ctx context.Context, servers []string, o Options) (*Client, error) {
 	return c, nil
 }
 
-// Close ends all connections. Requests in flight end with an error. It must
-// not be called from a callback.
+// Close ends all connections. Requests in flight end with an error; when it
+// returns, all callbacks have. It must not be called from a callback.
 func (c *Client) Close() {
 	c.mu.Lock()
 	c.closed = true
@@ -89,6 +90,7 @@ func (c *Client) Close() {
 	for _, l := range all {
 		l.close()
 	}
+	c.lost.Wait()
 }
 
 // live is an open link to one of addresses, if there is one.
@@ -103,6 +105,7 @@ func (c *Client) live(addresses []string) (*link, error) {
 			select {
 			case <-l.dead:
 				delete(c.links, a)
+				c.lost.Go(l.running.Wait)
 			default:
 				return l, nil
 			}

@@ -87,13 +87,15 @@ func (m *memory) Trim(_ codec.TopicPartition, before codec.Offset, reply func(co
 	reply(before, nil)
 }
 
-// log is one partition. While hold is set, produces get no answer.
+// log is one partition. While hold is set, produces get no answer,
+// until release.
 type log struct {
 	mu      sync.Mutex
 	batches []codec.Batch
 	waiters map[*waiter]struct{}
 	hold    bool
 	held    int
+	late    []func()
 	refuse  error
 }
 
@@ -126,8 +128,9 @@ func (l *log) Produce(_ context.Context, b codec.Batch, reply func(codec.Produce
 	}
 	if l.hold {
 		l.held++
+		l.late = append(l.late, func() { reply(codec.Produced{Base: 7}, nil) })
 		l.mu.Unlock()
-		return nil // the answer never comes: only a dying broker does that
+		return nil
 	}
 	own := slices.Clone(b)
 	own.Stamp(l.high(), 1)
@@ -144,6 +147,26 @@ func (l *log) Produce(_ context.Context, b codec.Batch, reply func(codec.Produce
 	}
 	reply(codec.Produced{Base: own.BaseOffset()}, nil)
 	return nil
+}
+
+// holds waits until so many produces are held.
+func (l *log) holds(n int) {
+	for held := -1; held != n; {
+		l.mu.Lock()
+		held = l.held
+		l.mu.Unlock()
+	}
+}
+
+// release answers what is held.
+func (l *log) release() {
+	l.mu.Lock()
+	late := l.late
+	l.late = nil
+	l.mu.Unlock()
+	for _, answer := range late {
+		answer()
+	}
 }
 
 func (l *log) Read(dst []byte, offset codec.Offset, maxBytes int) ([]byte, error) {

@@ -47,6 +47,8 @@ type Producer struct {
 	wake    chan struct{} // wakes the sender
 	stop    chan struct{}
 	ended   chan struct{} // the sender is gone
+	gone    chan struct{} // Close is through
+	result  error         // of Close, when it is through
 	ctx     context.Context
 	cancel  context.CancelFunc
 
@@ -55,9 +57,10 @@ type Producer struct {
 	sticky int
 	sealed []*parcel     // in order, to be sent
 	bytes  int           // of records without an answer
-	open   int           // records without an answer
 	change chan struct{} // closed and replaced when an answer came
-	first  error         // since the last Flush
+	open   map[*parcel]struct{}
+	made   uint64 // parcels so far
+	first  error  // since the last Flush
 	closed bool
 }
 
@@ -67,13 +70,17 @@ type lane struct {
 	parcel    *parcel
 }
 
-// parcel is a batch with those who wait for its answer.
+// parcel is a batch with those who wait for its answer. It is open until all
+// of them were told.
 type parcel struct {
+	number    uint64 // in the order of making
 	partition codec.Partition
 	builder   *codec.Builder
 	due       time.Time
 	bytes     int
+	records   int
 	done      []Done // one a record; empty when nobody asked
+	told      bool   // or being told
 }
 
 var builders = sync.Pool{New: func() any { return new(codec.Builder) }}
@@ -93,7 +100,7 @@ func (c *Client) Producer(ctx context.Context, topic codec.Topic, o ProducerOpti
 	}
 	p := &Producer{
 		client: c, topic: topic, options: o.withDefaults(), wake: make(chan struct{}, 1), stop: make(chan struct{}),
-		ended: make(chan struct{}), change: make(chan struct{}), sticky: rand.IntN(len(m.Topics[0].Partitions)),
+		ended: make(chan struct{}), gone: make(chan struct{}), change: make(chan struct{}), open: map[*parcel]struct{}{}, sticky: rand.IntN(len(m.Topics[0].Partitions)),
 	}
 	for i := range m.Topics[0].Partitions {
 		p.lanes = append(p.lanes, &lane{partition: codec.Partition(i)})
@@ -152,7 +159,6 @@ func (p *Producer) takeRoom(ctx context.Context, r *codec.Record) error {
 		return codec.Errorf(codec.InvalidArgument, "the producer for %q is closed", p.topic)
 	}
 	p.bytes += size
-	p.open++
 	return nil
 }
 
@@ -175,9 +181,7 @@ func (p *Producer) add(l *lane, r *codec.Record, done Done) {
 		p.seal(l)
 	}
 	if l.parcel == nil {
-		l.parcel = &parcel{partition: l.partition, builder: builders.Get().(*codec.Builder), due: time.Now().Add(p.options.Linger)}
-		l.parcel.builder.Reset()
-		p.nudge()
+		l.parcel = p.newParcel(l.partition)
 	}
 	if r.Timestamp == 0 || r.Timestamp == codec.NoTimestamp {
 		r.Timestamp = codec.Millis(time.Now().UnixMilli())
@@ -185,6 +189,7 @@ func (p *Producer) add(l *lane, r *codec.Record, done Done) {
 	q := l.parcel
 	q.builder.Append(r.Timestamp, r.Key, r.Value, r.Headers)
 	q.bytes += size
+	q.records++
 	if done != nil {
 		for len(q.done) < q.builder.Count()-1 {
 			q.done = append(q.done, nil)
@@ -194,6 +199,15 @@ func (p *Producer) add(l *lane, r *codec.Record, done Done) {
 	if q.builder.Size() >= p.options.BatchBytes {
 		p.seal(l)
 	}
+}
+
+func (p *Producer) newParcel(to codec.Partition) *parcel {
+	p.made++
+	q := &parcel{number: p.made, partition: to, builder: builders.Get().(*codec.Builder), due: time.Now().Add(p.options.Linger)}
+	q.builder.Reset()
+	p.open[q] = struct{}{}
+	p.nudge()
+	return q
 }
 
 // seal queues a lane's batch; keyless records go on elsewhere.
@@ -219,37 +233,4 @@ func (p *Producer) nudge() {
 	case p.wake <- struct{}{}:
 	default:
 	}
-}
-
-// Flush sends what waits and returns when all is answered, with the first
-// error since the last Flush.
-func (p *Producer) Flush(ctx context.Context) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.sealAll()
-	for p.open > 0 {
-		if err := p.waitForChange(ctx); err != nil {
-			return fmt.Errorf("flush %q: %d records without an answer: %w", p.topic, p.open, err)
-		}
-	}
-	err := p.first
-	p.first = nil
-	return err
-}
-
-// Close flushes and ends the producer. When ctx ends first, records without
-// an answer end with an error.
-func (p *Producer) Close(ctx context.Context) error {
-	p.mu.Lock()
-	was := p.closed
-	p.closed = true
-	p.mu.Unlock()
-	if was {
-		return nil
-	}
-	err := p.Flush(ctx)
-	p.cancel()
-	close(p.stop)
-	<-p.ended
-	return err
 }

@@ -53,6 +53,10 @@ func (p *Producer) ready(now time.Time) (todo []*parcel, next time.Duration) {
 
 // sendOne sends a batch, or tells those who wait why not.
 func (p *Producer) sendOne(q *parcel) {
+	if p.ctx.Err() != nil {
+		p.answered(q, 0, errNotSent)
+		return
+	}
 	batch, err := q.builder.Build(p.options.Compression)
 	if err == nil {
 		tp := codec.TopicPartition{Topic: p.topic, Partition: q.partition}
@@ -63,9 +67,20 @@ func (p *Producer) sendOne(q *parcel) {
 	}
 }
 
-// answered tells those who wait. The batch's memory is used again only
-// after a good answer: else a writer may still hold it.
+// errNotSent is told to records that Close gave up before they left.
+var errNotSent = codec.Errorf(codec.TimedOut, "the producer was closed before the batch was sent")
+
+// answered tells those who wait, unless they were told already. The batch's
+// memory is used again only after a good answer: else a writer may still hold
+// it.
 func (p *Producer) answered(q *parcel, base codec.Offset, err error) {
+	p.mu.Lock()
+	told := q.told
+	q.told = true
+	p.mu.Unlock()
+	if told {
+		return
+	}
 	for i, done := range q.done {
 		if done == nil {
 			continue
@@ -76,7 +91,6 @@ func (p *Producer) answered(q *parcel, base codec.Offset, err error) {
 			done(q.partition, base+codec.Offset(i), nil)
 		}
 	}
-	count := q.builder.Count()
 	if err == nil {
 		builders.Put(q.builder)
 	}
@@ -84,7 +98,7 @@ func (p *Producer) answered(q *parcel, base codec.Offset, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.bytes -= q.bytes
-	p.open -= count
+	delete(p.open, q)
 	if err != nil && p.first == nil {
 		p.first = err
 	}
@@ -100,6 +114,6 @@ func (p *Producer) drop() {
 	p.sealed = nil
 	p.mu.Unlock()
 	for _, q := range rest {
-		p.answered(q, 0, codec.Errorf(codec.TimedOut, "the producer was closed before the batch was sent"))
+		p.answered(q, 0, errNotSent)
 	}
 }
