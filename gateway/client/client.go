@@ -17,7 +17,7 @@ type Options struct {
 	Name        string        // of the program, told to the broker
 	Version     string        // of the program
 	DialTimeout time.Duration // for a connection and HELLO, 5 s
-	KeepAlive   time.Duration // silence after which the server is asked, 30 s
+	KeepAlive   time.Duration // silence after which the server is asked; after twice as much it is taken for dead, 30 s
 	RetryFor    time.Duration // how long reads are repeated when that can help, 30 s
 	// Dial opens a connection, TLS for instance; nil = TCP.
 	Dial func(ctx context.Context, address string) (net.Conn, error)

@@ -6,19 +6,21 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/troupe-mq/troupe/codec"
 )
 
-// link is one connection: a reader and a writer goroutine, and the requests
-// that wait for their answers.
+// link is one connection: a reader, a writer and a goroutine that feels its
+// pulse, and the requests that wait for their answers.
 type link struct {
 	address string
 	net     net.Conn
 	frames  *codec.FrameReader
 	frame   int           // largest frame, bytes, both ways
-	slots   chan struct{} // one for each request in flight
+	slots   chan struct{} // one for each request in flight, short of the ping
+	heard   atomic.Uint64 // reads that brought something
 	work    chan struct{} // wakes the writer
 	dead    chan struct{} // closed when the connection is lost
 	running sync.WaitGroup
@@ -36,6 +38,7 @@ type pending struct {
 	op    codec.Op
 	frame codec.Frame
 	sent  bool // at least a part of it may have left
+	pulse bool // a ping of the link's own, which holds no slot
 	done  func(codec.Envelope, error)
 }
 
@@ -49,9 +52,10 @@ func openLink(ctx context.Context, address string, o Options) (*link, error) {
 	}
 	stop := context.AfterFunc(ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
 	l := &link{
-		address: address, net: nc, frames: codec.NewFrameReader(bufio.NewReaderSize(nc, 64<<10), codec.HelloFrameMax),
+		address: address, net: nc,
 		work: make(chan struct{}, 1), dead: make(chan struct{}), waiting: map[uint32]*pending{}, next: 1,
 	}
+	l.frames = codec.NewFrameReader(bufio.NewReaderSize(ear{nc, &l.heard}, 64<<10), codec.HelloFrameMax)
 	if err := l.shakeHands(o); err != nil {
 		_ = nc.Close()
 		stop()
@@ -62,7 +66,8 @@ func openLink(ctx context.Context, address string, o Options) (*link, error) {
 		return nil, codec.Errorf(codec.Unavailable, "connect to %s: %v", address, ctx.Err())
 	}
 	l.running.Go(l.read)
-	l.running.Go(func() { l.write(o.KeepAlive) })
+	l.running.Go(l.write)
+	l.running.Go(func() { l.feelPulse(o.KeepAlive) })
 	return l, nil
 }
 
@@ -92,7 +97,7 @@ func (l *link) shakeHands(o Options) error {
 	}
 	l.frame = min(max(w.FrameMax, codec.HelloFrameMax), codec.FrameMax)
 	l.frames.SetLimit(l.frame)
-	l.slots = make(chan struct{}, min(max(w.InFlightMax, 1), inFlightMax))
+	l.slots = make(chan struct{}, min(max(w.InFlightMax-1, 1), inFlightMax))
 	return nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"time"
 
 	"github.com/troupe-mq/troupe/codec"
 )
@@ -78,7 +77,9 @@ func (l *link) read() {
 			l.fail(codec.Errorf(codec.Malformed, "answer to request %d, which nobody made", e.ID))
 			return
 		}
-		<-l.slots
+		if !p.pulse {
+			<-l.slots
+		}
 		p.done(e, e.Err())
 	}
 }
@@ -109,29 +110,16 @@ func (l *link) receive() (codec.Envelope, error) {
 	return e, err
 }
 
-// write sends what is queued, all of it in one writev. When nothing was sent
-// for a while it asks whether the server is still there.
-func (l *link) write(keepAlive time.Duration) {
-	tick := time.NewTicker(keepAlive)
-	defer tick.Stop()
-	busy, pinged := false, false
+// write sends what is queued, all of it in one writev. It has no deadline of
+// its own: a server may take its time to read as long as it says something,
+// and when it does not, feelPulse closes the connection under the writer.
+func (l *link) write() {
 	var bufs [][]byte
 	for {
 		select {
 		case <-l.dead:
 			return
 		case <-l.work:
-			busy = true
-		case <-tick.C:
-			if pinged && l.pingOpen() {
-				l.fail(fmt.Errorf("no answer to a ping within %v", keepAlive))
-				return
-			}
-			if pinged = !busy; pinged {
-				l.ping()
-			}
-			busy = false
-			continue
 		}
 		l.mu.Lock()
 		bufs = bufs[:0]
@@ -150,29 +138,4 @@ func (l *link) write(keepAlive time.Duration) {
 		}
 		clear(bufs)
 	}
-}
-
-// ping asks whether the server is there.
-func (l *link) ping() {
-	select {
-	case l.slots <- struct{}{}:
-	default:
-		return // all slots wait for answers, and the server reads no more
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	p := &pending{op: codec.OpPing, done: func(codec.Envelope, error) {}}
-	p.frame = codec.EncodeRequest(nil, l.newID(p), codec.Ping{})
-	l.enqueue(p)
-}
-
-func (l *link) pingOpen() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, p := range l.waiting {
-		if p.op == codec.OpPing {
-			return true
-		}
-	}
-	return false
 }
