@@ -41,7 +41,8 @@ func (c *serveConfig) flags(f *pflag.FlagSet) {
 	f.StringVar(&c.LogFormat, "log-format", "text", "text or json")
 }
 
-// load fills in what no flag has set: from the environment, then the file.
+// load fills in what no flag has set: from the environment, then the file. A
+// value that is there and empty counts: it is how --http is switched off.
 func (c *serveConfig) load(cmd *cobra.Command, file string) error {
 	if file == "" {
 		file = os.Getenv("TROUPE_CONFIG")
@@ -55,14 +56,16 @@ func (c *serveConfig) load(cmd *cobra.Command, file string) error {
 	}
 	var failed error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		if f.Changed || failed != nil {
+		if f.Changed || failed != nil || f.Name == "config" || f.Name == "help" {
 			return
 		}
-		value, source := os.Getenv(envName(f.Name)), envName(f.Name)
-		if value == "" {
-			value, source = from[f.Name], file
+		source := envName(f.Name)
+		value, there := os.LookupEnv(source)
+		if !there {
+			value, there = from[f.Name]
+			source = file
 		}
-		if value == "" {
+		if !there {
 			return
 		}
 		if err := f.Value.Set(value); err != nil {
@@ -77,7 +80,8 @@ func envName(flag string) string {
 }
 
 // readConfig reads a YAML file. A key that serve does not know is an error
-// that names its line.
+// that names its line. Values are the file's own characters: 007 stays 007;
+// a key without a value, and null, are as if they were not there.
 func readConfig(name string) (map[string]string, error) {
 	p, err := os.ReadFile(name)
 	if err != nil {
@@ -89,13 +93,19 @@ func readConfig(name string) (map[string]string, error) {
 	if err := d.Decode(&known); err != nil && !errors.Is(err, io.EOF) {
 		return nil, usagef("configuration %s: %s", name, explainYAML(err))
 	}
-	values := map[string]any{}
+	values := map[string]yaml.Node{}
 	if err := yaml.Unmarshal(p, &values); err != nil {
 		return nil, usagef("configuration %s: %w", name, err)
 	}
 	out := make(map[string]string, len(values))
 	for k, v := range values {
-		out[k] = fmt.Sprint(v)
+		n := &v
+		if n.Kind == yaml.AliasNode {
+			n = n.Alias
+		}
+		if n.ShortTag() != "!!null" {
+			out[k] = n.Value
+		}
 	}
 	return out, nil
 }

@@ -47,6 +47,9 @@ TROUPE_LOG_LEVEL) or by a key of the file given with --config.`,
 // serve runs a broker until ctx ends.
 func serve(ctx context.Context, s streams, cfg serveConfig) error {
 	begun := time.Now()
+	if cfg.Data == "" {
+		return usagef("--data is empty: give the data directory")
+	}
 	if err := cfg.checkAddress("listen", cfg.Listen); err != nil {
 		return err
 	}

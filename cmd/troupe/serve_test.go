@@ -108,7 +108,10 @@ func TestSettingsOfServe(t *testing.T) {
 		{"", "of-the-environment", "of-the-environment"},
 		{"of-the-flag", "of-the-environment", "of-the-flag"},
 	} {
-		t.Setenv("TROUPE_NODE", c.env)
+		t.Setenv("TROUPE_NODE", c.env) // and back, at the end
+		if c.env == "" {
+			require.NoError(t, os.Unsetenv("TROUPE_NODE"))
+		}
 		args := []string{"--config", file, "--data", filepath.Join(dir, c.want)}
 		if c.flag != "" {
 			args = append(args, "--node", c.flag)
