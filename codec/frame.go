@@ -95,6 +95,10 @@ type Frame struct {
 // Size is the number of bytes on the wire.
 func (f Frame) Size() int { return len(f.Head) + len(f.Payload) }
 
+// BodySize is the number of bytes that limits on frames count: all but the
+// length in front.
+func (f Frame) BodySize() int { return f.Size() - frameHeadBytes }
+
 // AppendTo adds the frame's parts to bufs, for one writev of several frames.
 func (f Frame) AppendTo(bufs [][]byte) [][]byte {
 	bufs = append(bufs, f.Head)

@@ -6,28 +6,44 @@ import (
 
 // Administration: each decodes, asks the broker, and answers when it replies.
 
+// metadataTopicsMax is how many names a METADATA may have.
+const metadataTopicsMax = 1000
+
 func (c *conn) metadata(r request, e codec.Envelope) error {
 	var q codec.MetadataQuery
 	if err := e.Decode(&q); err != nil {
 		return err
 	}
-	id := c.server.broker.Identity()
+	if len(q.Topics) > metadataTopicsMax {
+		return codec.Errorf(codec.InvalidArgument, "METADATA of %d topics: at most %d are allowed", len(q.Topics), metadataTopicsMax)
+	}
+	c.made(r, c.server.limits.FrameMax, func() (codec.Message, error) { return metadataOf(c.server.broker, q), nil })
+	return nil
+}
+
+// metadataOf describes each topic that q names once.
+func metadataOf(b Broker, q codec.MetadataQuery) *codec.Metadata {
+	id := b.Identity()
 	m := &codec.Metadata{Cluster: id.Cluster, Node: id.Node, Nodes: []codec.MetadataNode{{Node: id.Node, Address: id.Address}}}
 	if len(q.Topics) == 0 {
-		for _, d := range c.server.broker.Topics() {
+		for _, d := range b.Topics() {
 			m.Topics = append(m.Topics, outline(d))
 		}
 	}
+	seen := map[codec.Topic]bool{}
 	for _, name := range q.Topics {
-		d, err := c.server.broker.Topic(name)
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		d, err := b.Topic(name)
 		if err != nil {
 			m.Topics = append(m.Topics, codec.MetadataTopic{Topic: name, Code: codec.CodeOf(err)})
 			continue
 		}
 		m.Topics = append(m.Topics, outline(d))
 	}
-	c.reply(r, m, nil)
-	return nil
+	return m
 }
 
 // outline is the part of a description that a client needs to find leaders.
@@ -74,8 +90,10 @@ func (c *conn) describeTopic(r request, e codec.Envelope) error {
 	if err := e.Decode(&req); err != nil {
 		return err
 	}
-	d, err := c.server.broker.Topic(req.Topic)
-	c.reply(r, &d, err)
+	c.made(r, c.server.limits.FrameMax, func() (codec.Message, error) {
+		d, err := c.server.broker.Topic(req.Topic)
+		return &d, err
+	})
 	return nil
 }
 
@@ -100,13 +118,7 @@ func (c *conn) offsets(r request, e codec.Envelope) error {
 	if err != nil {
 		return err
 	}
-	c.answer(answer{size: r.size, make: func() (codec.Frame, []byte, bool) {
-		o, err := offsetsOf(p, q)
-		if err != nil {
-			return codec.EncodeError(nil, r.id, err), nil, true
-		}
-		return codec.EncodeResponse(nil, r.id, o), nil, true
-	}})
+	c.made(r, 0, func() (codec.Message, error) { return offsetsOf(p, q) })
 	return nil
 }
 

@@ -42,7 +42,8 @@ type conn struct {
 type answer struct {
 	frame codec.Frame
 	make  func() (f codec.Frame, scratch []byte, ok bool)
-	size  int // of the request, released when the answer has left
+	most  int // bytes of the server's budget that make may need
+	size  int // what is charged to the session, released when the answer has left
 }
 
 func newConn(s *Server, nc net.Conn) *conn {

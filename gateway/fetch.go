@@ -17,7 +17,8 @@ type poll struct {
 	from     Partition
 	deadline time.Time
 	waiting  bool   // below conn.mu
-	cancel   func() // below conn.mu, nil until Await returned
+	round    int    // below conn.mu, how often it waited
+	cancel   func() // below conn.mu, nil until this round's Await returned
 }
 
 func (c *conn) fetch(r request, e codec.Envelope) error {
@@ -45,22 +46,36 @@ func (c *conn) fetch(r request, e codec.Envelope) error {
 
 // ready lets the writer read: the reader never touches a disk, and there is
 // memory for one answer at a time.
-func (p *poll) ready() { p.conn.answer(answer{make: p.read, size: p.request.size}) }
+func (p *poll) ready() {
+	most := p.conn.server.limits.FrameMax
+	if p.fetch.Mode == codec.FetchRecords {
+		most *= recordsCost
+	}
+	p.conn.answer(answer{make: p.read, size: p.request.size, most: most})
+}
 
-// await waits for the watermark to pass high, or the deadline.
+// await waits for the watermark to pass high, or the deadline. By the time
+// Await returns the poll may have been woken, and even wait anew.
 func (p *poll) await(high codec.Offset) {
 	c := p.conn
 	c.mu.Lock()
+	p.round++
+	round := p.round
 	p.waiting, p.cancel = true, nil
 	c.polls[p] = struct{}{}
 	c.mu.Unlock()
 	cancel := p.from.Await(high, max(0, time.Until(p.deadline)), p.wake)
 	c.mu.Lock()
-	p.cancel = cancel
+	waits := p.waiting && p.round == round
+	if waits {
+		p.cancel = cancel
+	}
 	ended := c.draining || c.dead
 	c.mu.Unlock()
-	if ended {
+	if !waits || ended {
 		cancel()
+	}
+	if waits && ended {
 		p.wake()
 	}
 }
@@ -100,35 +115,48 @@ func (c *conn) endPolls() {
 // read makes the answer, on the writer's goroutine; ok is false when there
 // is too little and time to wait for more.
 func (p *poll) read() (f codec.Frame, scratch []byte, ok bool) {
-	start, high, err := p.from.Bounds()
-	if err != nil {
-		return codec.EncodeError(nil, p.request.id, err), nil, true
+	refused := func(err error) (codec.Frame, []byte, bool) {
+		return codec.EncodeError(nil, p.request.id, err), scratch, true
 	}
-	answerMax := p.conn.answerMax()
-	most := min(p.fetch.MaxBytes, answerMax)
-	data := takeBuffer(most)
+	_, high, err := p.from.Bounds()
+	if err != nil {
+		return refused(err)
+	}
+	most := min(p.fetch.MaxBytes, p.conn.answerMax())
+	scratch = takeBuffer(most)
 	if p.fetch.Offset != high {
-		if data, err = p.from.Read(data, p.fetch.Offset, most); err != nil {
-			return codec.EncodeError(nil, p.request.id, err), nil, true
+		if scratch, err = p.from.Read(scratch, p.fetch.Offset, most); err != nil {
+			return refused(err)
 		}
 	}
-	if len(data) < min(max(1, p.fetch.MinBytes), most) && p.mayWait() {
-		giveBuffer(data)
-		p.await(high)
+	end := endOf(scratch, p.fetch.Offset)
+	if end >= high && len(scratch) < min(max(1, p.fetch.MinBytes), most) && p.mayWait() {
+		giveBuffer(scratch)
+		p.await(end)
 		return f, nil, false
 	}
-	answer := codec.Fetched{Mode: p.fetch.Mode, Batches: data, Start: start, HighWatermark: high}
+	a := codec.Fetched{Mode: p.fetch.Mode, Batches: scratch}
+	if a.Start, a.HighWatermark, err = p.from.Bounds(); err != nil { // after Read: never below what was read
+		return refused(err)
+	}
 	if p.fetch.Mode == codec.FetchRecords {
-		if answer.Records, err = decodeRecords(data, p.fetch.Offset, most); err != nil {
-			return codec.EncodeError(nil, p.request.id, err), data, true
+		if a.Records, err = decodeRecords(scratch, p.fetch.Offset, most, p.conn.server.limits.FrameMax); err != nil {
+			return refused(err)
 		}
 	}
-	f = codec.EncodeResponse(nil, p.request.id, &answer)
-	if f.Size() > answerMax+answerHead {
-		err = codec.Errorf(codec.RecordTooLarge, "answer of %d bytes: HELLO agreed on frames of at most %d", f.Size(), answerMax+answerHead)
-		return codec.EncodeError(nil, p.request.id, err), data, true
+	return p.conn.response(p.request, &a, nil), scratch, true
+}
+
+// endOf is the offset behind the last of batches, offset when there is none.
+func endOf(batches []byte, offset codec.Offset) codec.Offset {
+	for len(batches) > 0 {
+		b, rest, err := codec.NextBatch(batches)
+		if err != nil {
+			return offset // the client will see
+		}
+		offset, batches = b.BaseOffset()+codec.Offset(b.Count()), rest
 	}
-	return f, data, true
+	return offset
 }
 
 // mayWait says whether the answer can come later: the deadline is ahead and

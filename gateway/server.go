@@ -25,6 +25,8 @@ type Server struct {
 	limits Limits
 	log    func(event string, fields ...any)
 
+	answers *budget // of all connections
+
 	mu        sync.Mutex
 	closed    chan struct{} // closed by Close
 	listeners map[net.Listener]struct{}
@@ -38,6 +40,7 @@ func New(b Broker, o Options) *Server {
 		broker: b, limits: o.Limits.withDefaults(), log: o.Log, closed: make(chan struct{}),
 		listeners: map[net.Listener]struct{}{}, conns: map[*conn]struct{}{},
 	}
+	s.answers = newBudget(s.limits.AnswerBytes)
 	if s.log == nil {
 		s.log = func(string, ...any) {}
 	}

@@ -56,6 +56,9 @@ func (s *session) release(size int) {
 	s.bytes -= size
 }
 
+// recharge changes what a request in flight costs.
+func (s *session) recharge(from, to int) { s.bytes += to - from }
+
 // admit says whether a frame may come now. An error ends the connection.
 func (s *session) admit(e codec.Envelope) error {
 	switch {

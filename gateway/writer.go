@@ -68,20 +68,43 @@ func (o *outgoing) add(f codec.Frame, size int, answers bool) {
 }
 
 // send adds an answer to out. One that is made here is sent at once, for its
-// memory is one for the connection.
+// memory is one for the connection and comes out of the server's budget.
 func (c *conn) send(out *outgoing, a answer) bool {
 	if a.make == nil {
 		out.add(a.frame, a.size, true)
 		return true
 	}
+	held, ok := c.afford(out, a.most)
+	if !ok {
+		return false
+	}
+	defer func() { c.server.answers.give(held) }()
 	f, scratch, ok := a.make()
 	if !ok {
 		return true
+	}
+	if used := len(f.Head) + max(len(f.Payload), cap(scratch)); used < held {
+		c.server.answers.give(held - used)
+		held = used
 	}
 	out.add(f, a.size, true)
 	ok = c.flush(out)
 	giveBuffer(scratch)
 	return ok
+}
+
+// afford takes most bytes of the server's budget and returns how many they
+// are. What is in out does not wait with it; false when the connection ended.
+func (c *conn) afford(out *outgoing, most int) (held int, ok bool) {
+	answers := c.server.answers
+	held = answers.clamp(most)
+	if held == 0 || answers.try(held) {
+		return held, true
+	}
+	if !c.flush(out) || !answers.take(c.ctx, held) {
+		return 0, false
+	}
+	return held, true
 }
 
 // flush writes out and makes room for as many requests.
@@ -117,13 +140,37 @@ func (c *conn) answer(a answer) {
 	}
 }
 
-// reply queues m, or err when it is not nil, as the answer to request id.
+// reply queues m, or err when it is not nil, as the answer to request id. From
+// then on it is charged at its own size.
 func (c *conn) reply(r request, m codec.Message, err error) {
-	f := codec.Frame{}
+	f := c.response(r, m, err)
+	c.mu.Lock()
+	c.session.recharge(r.size, f.Size())
+	c.mu.Unlock()
+	c.answer(answer{frame: f, size: f.Size()})
+}
+
+// response is the frame that answers r: m within the limit that was agreed
+// on, or an error.
+func (c *conn) response(r request, m codec.Message, err error) codec.Frame {
 	if err != nil {
-		f = codec.EncodeError(nil, r.id, err)
-	} else {
-		f = codec.EncodeResponse(nil, r.id, m)
+		return codec.EncodeError(nil, r.id, err)
 	}
-	c.answer(answer{frame: f, size: r.size})
+	f := codec.EncodeResponse(nil, r.id, m)
+	c.mu.Lock()
+	most := c.session.frameMax
+	c.mu.Unlock()
+	if f.BodySize() > most {
+		return codec.EncodeError(nil, r.id, codec.Errorf(codec.RecordTooLarge, "answer of %d bytes: HELLO agreed on frames of at most %d", f.BodySize(), most))
+	}
+	return f
+}
+
+// made queues an answer that the writer makes, for it may be large (most is
+// what it takes of the server's budget) or may look on disk.
+func (c *conn) made(r request, most int, m func() (codec.Message, error)) {
+	c.answer(answer{size: r.size, most: most, make: func() (codec.Frame, []byte, bool) {
+		message, err := m()
+		return c.response(r, message, err), nil, true
+	}})
 }

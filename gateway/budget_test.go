@@ -1,0 +1,127 @@
+package gateway
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/troupe-mq/troupe/codec"
+)
+
+func (b *budget) queued() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.waiting)
+}
+
+func TestBudgetServesInOrder(t *testing.T) {
+	b := newBudget(100)
+	require.Equal(t, 100, b.clamp(1000))
+	require.True(t, b.try(60))
+	require.False(t, b.try(41))
+	got := make(chan string, 2)
+	go func() { got <- map[bool]string{true: "large"}[b.take(t.Context(), 80)] }()
+	until(t, "one waits", func() bool { return b.queued() == 1 })
+	require.False(t, b.try(1), "nobody overtakes")
+	go func() { got <- map[bool]string{true: "small"}[b.take(t.Context(), 30)] }()
+	until(t, "two wait", func() bool { return b.queued() == 2 })
+	b.give(60)
+	require.Equal(t, "large", <-got)
+	b.give(80)
+	require.Equal(t, "small", <-got)
+	b.give(30)
+	require.Equal(t, 100, b.free)
+}
+
+func TestWhoGivesUpWaitingIsForgotten(t *testing.T) {
+	b := newBudget(10)
+	require.True(t, b.try(10))
+	ctx, cancel := context.WithCancel(t.Context())
+	got := make(chan bool)
+	go func() { got <- b.take(ctx, 10) }()
+	until(t, "it waits", func() bool { return b.queued() == 1 })
+	cancel()
+	require.False(t, <-got)
+	b.give(10)
+	require.True(t, b.try(10))
+}
+
+// Clients that ask for much and read nothing hold no more than the budget;
+// the others' answers wait until those are let go.
+func TestAnswersOfAllConnectionsAreBounded(t *testing.T) {
+	b := newFakeBroker("t", 1)
+	p := b.at("t", 0)
+	p.max = 8 << 20
+	for range 3 {
+		p.store(batchOf(t, 0, string(make([]byte, 2<<20))))
+	}
+	s, addr := start(t, b, Limits{AnswerBytes: 16 << 20, Write: 200 * time.Millisecond})
+	for range 6 {
+		w := open(t, addr)
+		for range 20 {
+			w.send(&codec.Fetch{TopicPartition: tp0, MaxBytes: 8 << 20})
+		}
+	}
+	until(t, "some wait", func() bool { return s.answers.queued() > 1 })
+	w := open(t, addr)
+	var f codec.Fetched
+	w.call(&codec.Fetch{TopicPartition: tp0, MaxBytes: 8 << 20}, &f)
+	require.NotEmpty(t, f.Batches)
+	until(t, "all was given back", func() bool { return s.answers.try(16 << 20) })
+	s.answers.give(16 << 20)
+}
+
+// A writer that waits for the budget ends with its connection.
+func TestCloseCutsAWriterThatWaitsForTheBudget(t *testing.T) {
+	b := newFakeBroker("t", 1)
+	b.at("t", 0).store(batchOf(t, 0, "x"))
+	s := New(b, Options{})
+	addr, err := s.Listen("127.0.0.1:0")
+	require.NoError(t, err)
+	require.True(t, s.answers.try(s.answers.all))
+	w := open(t, addr.String())
+	w.send(&codec.Fetch{TopicPartition: tp0, MaxBytes: 100})
+	until(t, "it waits", func() bool { return s.answers.queued() == 1 })
+	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, s.Close(ctx), context.DeadlineExceeded)
+	require.Zero(t, s.answers.queued())
+}
+
+// What is larger than the frame that was agreed on is an error that says so,
+// of whatever operation.
+func TestAnAnswerAboveTheAgreedFrame(t *testing.T) {
+	_, addr := start(t, newFakeBroker("t", 3000), Limits{})
+	w := raw(t, addr)
+	w.bytes([]byte(codec.Magic))
+	w.call(&codec.Hello{ProtocolMin: 1, ProtocolMax: 1, FrameMax: 64 << 10}, &codec.Welcome{})
+	for _, r := range []codec.Request{&codec.DescribeTopic{Topic: "t"}, &codec.MetadataQuery{}, &codec.AlterTopic{Topic: "t"}} {
+		require.Regexp(t, `RECORD_TOO_LARGE: answer of \d+ bytes: HELLO agreed on frames of at most 65536`, w.refused(r))
+	}
+}
+
+func TestMetadataOfOneNameOften(t *testing.T) {
+	_, addr := start(t, newFakeBroker("t", 3), Limits{})
+	w := open(t, addr)
+	names := make([]codec.Topic, metadataTopicsMax)
+	for i := range names {
+		names[i] = "t"
+	}
+	var m codec.Metadata
+	w.call(&codec.MetadataQuery{Topics: names}, &m)
+	require.Len(t, m.Topics, 1)
+	require.Contains(t, w.refused(&codec.MetadataQuery{Topics: append(names, "t")}), "INVALID_ARGUMENT: METADATA of 1001 topics: at most 1000 are allowed")
+}
+
+// A queue of answers counts with what it holds, not with what was asked.
+func TestQueuedAnswersAreChargedAtTheirSize(t *testing.T) {
+	s := New(newFakeBroker("t", 1), Options{})
+	c := newConn(s, nil)
+	c.session.take(20)
+	c.reply(request{id: 2, size: 20}, &codec.DescribeTopic{Topic: "some-topic"}, nil)
+	require.Equal(t, c.queue[0].frame.Size(), c.session.bytes)
+	require.Equal(t, c.session.bytes, c.queue[0].size)
+	c.cancel()
+}

@@ -1,0 +1,93 @@
+package gateway
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/troupe-mq/troupe/codec"
+)
+
+// In the middle of the log there is nothing to wait for: min_bytes counts at
+// the end only.
+func TestMinBytesDoesNotWaitWithinTheLog(t *testing.T) {
+	b := newFakeBroker("t", 1)
+	p := b.at("t", 0)
+	one := batchOf(t, 0, string(make([]byte, 1000)))
+	for range 3 {
+		p.store(one)
+	}
+	_, addr := start(t, b, Limits{})
+	w := open(t, addr)
+	var f codec.Fetched
+	before := time.Now()
+	w.call(&codec.Fetch{TopicPartition: tp0, MaxBytes: 1500, MaxWait: 10_000, MinBytes: 1500}, &f)
+	require.Less(t, time.Since(before), 5*time.Second)
+	require.Len(t, f.Batches, len(one), "the next one does not fit")
+	require.Equal(t, codec.Offset(3), f.HighWatermark)
+}
+
+// overtaken stores a record between the first look at the bounds and the read.
+type overtaken struct {
+	*fakePartition
+	store codec.Batch
+}
+
+func (o *overtaken) Read(dst []byte, offset codec.Offset, maxBytes int) ([]byte, error) {
+	o.fakePartition.store(o.store)
+	return o.fakePartition.Read(dst, offset, maxBytes)
+}
+
+// pollOf is a fetch on a connection without a socket: what it does is done by
+// the test, in the order it says.
+func pollOf(t *testing.T, from Partition, f codec.Fetch) *poll {
+	t.Helper()
+	c := newConn(New(newFakeBroker("t", 1), Options{}), nil)
+	t.Cleanup(c.cancel)
+	return &poll{conn: c, request: request{id: 2, size: 10}, fetch: f, from: from, deadline: time.Now().Add(time.Hour)}
+}
+
+func TestTheWatermarkIsNeverBelowWhatWasRead(t *testing.T) {
+	p := newFakeBroker("t", 1).at("t", 0)
+	p.store(batchOf(t, 0, "a"))
+	frame, _, ok := pollOf(t, &overtaken{p, batchOf(t, 0, "b")}, codec.Fetch{MaxBytes: 1000}).read()
+	require.True(t, ok)
+	e, err := codec.ParseEnvelope(frame.Bytes()[4:])
+	require.NoError(t, err)
+	var f codec.Fetched
+	require.NoError(t, e.Decode(&f))
+	require.Equal(t, codec.Offset(2), endOf(f.Batches, 0))
+	require.Equal(t, codec.Offset(2), f.HighWatermark)
+}
+
+// restless wakes a poll before its Await has returned, and again is what the
+// writer does meanwhile.
+type restless struct {
+	*fakePartition
+	again     func()
+	cancelled []int
+	rounds    int
+}
+
+func (r *restless) Await(_ codec.Offset, _ time.Duration, done func()) func() {
+	r.rounds++
+	round := r.rounds
+	if again := r.again; again != nil {
+		r.again = nil
+		done()
+		again()
+	}
+	return func() { r.cancelled = append(r.cancelled, round) }
+}
+
+func TestAPollThatWaitsAnewIsCancelledAnew(t *testing.T) {
+	r := &restless{fakePartition: newFakeBroker("t", 1).at("t", 0)}
+	p := pollOf(t, r, codec.Fetch{MaxBytes: 1000})
+	r.again = func() { p.await(1) }
+	p.await(0)
+	require.Equal(t, 2, r.rounds)
+	require.Equal(t, []int{1}, r.cancelled, "the first round is over")
+	p.conn.endPolls()
+	require.Equal(t, []int{1, 2}, r.cancelled, "nobody waits on for a connection that ended")
+}
