@@ -182,5 +182,9 @@ func (v *consumeVerb) ended(ctx context.Context, err error, n int64) error {
 	case ctx.Err() != nil:
 		return fmt.Errorf("consume %s: interrupted after %s", v.topic, count(n, "record"))
 	}
+	var damage *client.DamagedBatch
+	if errors.As(err, &damage) {
+		err = fmt.Errorf("%w: the records behind it: --partition %d --from offset:%d", err, damage.Partition, damage.Next)
+	}
 	return fmt.Errorf("consume %s: stopped after %s: %w", v.topic, count(n, "record"), err)
 }

@@ -3,7 +3,9 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"os"
 	"os/exec"
@@ -174,4 +176,34 @@ func TestSeveralPartitions(t *testing.T) {
 		require.Less(t, strings.Index(all, fmt.Sprint(p, " a\n")), strings.Index(all, fmt.Sprint(p, " b\n")))
 	}
 	require.Equal(t, 3, strings.Count(s.do("", "consume", "t", "--from", "offset:1"), " b\n"))
+}
+
+// poisoned is a batch whose checksum is right and whose records are not what
+// its header says: compressed.
+func poisoned(t *testing.T) codec.Batch {
+	var b codec.Builder
+	b.Append(1000, nil, []byte("not zstd"), nil)
+	b.Append(1000, nil, []byte("at all"), nil)
+	batch, err := b.Build(codec.NoCompression)
+	require.NoError(t, err)
+	batch[22] |= byte(codec.Zstd) // attributes; the CRC is that of all behind itself
+	binary.BigEndian.PutUint32(batch[17:], crc32.Checksum(batch[21:], crc32.MakeTable(crc32.Castagnoli)))
+	return batch
+}
+
+// A batch that cannot be read is named, and how to go on behind it.
+func TestAPoisonedBatchIsNamed(t *testing.T) {
+	s := newStage(t)
+	s.do("", "topic", "create", "t", "--partitions", "2")
+	s.store("t", 1, codec.Record{Value: []byte("before")})
+	done := make(chan error, 1)
+	require.NoError(t, s.client().ProduceBatch(t.Context(), codec.TopicPartition{Topic: "t", Partition: 1}, poisoned(t), func(_ codec.Produced, err error) { done <- err }))
+	require.NoError(t, <-done)
+	s.store("t", 1, codec.Record{Value: []byte("behind")})
+	r := s.try("", "consume", "t")
+	require.Equal(t, "before\n", r.out)
+	require.ErrorContains(t, r.failed, "consume t: stopped after 1 record: CORRUPT_BATCH: t/1: the batch of the offsets [1, 3) cannot be read: ")
+	_, advice, _ := strings.Cut(r.failed.Error(), ": the records behind it: ")
+	require.Equal(t, "--partition 1 --from offset:3", advice)
+	require.Equal(t, "behind\n", s.do("", append([]string{"consume", "t"}, strings.Fields(advice)...)...))
 }

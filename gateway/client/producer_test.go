@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -222,7 +223,11 @@ func TestADamagedBatchIsSteppedOver(t *testing.T) {
 	require.Equal(t, "0", string(rec.Value))
 	_, _, err = r.Next(t.Context())
 	require.ErrorIs(t, err, codec.E(codec.CorruptBatch))
-	require.ErrorContains(t, err, "batch at offset 1")
+	var damage *DamagedBatch
+	require.ErrorAs(t, err, &damage)
+	require.Equal(t, []any{tp0, codec.Offset(1), codec.Offset(2)}, []any{damage.TopicPartition, damage.Base, damage.Next})
+	require.ErrorContains(t, err, "CORRUPT_BATCH: t/0: the batch of the offsets [1, 2) cannot be read: ")
+	require.Equal(t, 1, strings.Count(err.Error(), "CORRUPT_BATCH"), "%v", err)
 	_, rec, err = r.Next(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "2", string(rec.Value))

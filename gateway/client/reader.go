@@ -48,9 +48,10 @@ type Reader struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	fetches sync.WaitGroup
-	ready   chan chunk // room for one of each cursor
-	left    int        // cursors that have not reached their limit
-	chunk   chunk      // being read
+	ready   chan chunk  // room for one of each cursor
+	left    int         // cursors that have not reached their limit
+	chunk   chunk       // being read
+	batch   codec.Batch // whose records these are
 	records codec.Records
 	inBatch bool
 }
@@ -104,8 +105,8 @@ func (r *Reader) start(c *cursor) {
 
 // Next is the next record and its partition. The record is valid until the
 // next call. It waits until there is one or ctx ends; io.EOF means that all
-// limits are reached. After an error with code CORRUPT_BATCH the following
-// call goes on behind the batch; after any other the partition's part is over.
+// limits are reached. After a *DamagedBatch (CORRUPT_BATCH) the following call
+// goes on behind the batch; after any other the partition's part is over.
 func (r *Reader) Next(ctx context.Context) (codec.Partition, *codec.Record, error) {
 	for {
 		if r.inBatch {
@@ -182,14 +183,14 @@ func (r *Reader) openBatch() error {
 	if err != nil {
 		panic("client: a chunk that endOf passed is cut off")
 	}
-	r.chunk.batches = rest
+	r.batch, r.chunk.batches = b, rest
 	err = b.CheckHead()
 	var section []byte
 	if err == nil {
 		section, err = b.Open(r.options.OpenMax)
 	}
 	if err != nil {
-		return codec.Errorf(codec.CorruptBatch, "batch at offset %d: %v", b.BaseOffset(), err)
+		return r.damaged(err)
 	}
 	r.records, r.inBatch = b.Records(section), true
 	return nil
@@ -213,7 +214,7 @@ func (r *Reader) fromBatch() (*codec.Record, error) {
 	}
 	r.inBatch = false
 	if err := r.records.Err(); err != nil {
-		return nil, codec.Errorf(codec.CorruptBatch, "batch behind offset %d: %v", c.at, err)
+		return nil, r.damaged(err)
 	}
 	return nil, nil
 }
