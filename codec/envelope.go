@@ -20,8 +20,9 @@ const (
 // the connection is about to close. Ids of requests begin at 1.
 const ConnectionID uint32 = 0
 
-// Op names an operation. Numbers never change their meaning.
-type Op uint8
+// Op names an operation. Numbers never change their meaning; one
+// that is not known here is refused like any request, so all of 32 bits are read.
+type Op uint32
 
 // The operations of protocol v1.
 const (
@@ -48,7 +49,7 @@ func (o Op) String() string {
 	if name, ok := opNames[o]; ok {
 		return name
 	}
-	return fmt.Sprintf("OP_%d", uint8(o))
+	return fmt.Sprintf("OP_%d", uint32(o))
 }
 
 // Message is the body of a frame. The messages of protocol v1 are in this
@@ -151,7 +152,7 @@ func (e *Envelope) unpack(u *unpacker) {
 	}
 	switch e.Kind {
 	case KindRequest, KindOneWay:
-		e.Op = Op(u.int("op", 0, math.MaxUint8))
+		e.Op = Op(u.int("op", 0, math.MaxUint32))
 	case KindResponse:
 		e.Code = Code(u.int("code", 0, math.MaxUint16))
 	case KindPush:

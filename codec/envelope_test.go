@@ -94,7 +94,8 @@ func TestEnvelopesThatAreWrong(t *testing.T) {
 		"id of 33 bits":    {[]any{0, 1 << 33, 2, nil}, "id is"},
 		"id of 64 bits":    {[]any{0, uint64(1 << 63), 2, nil}, "integer"},
 		"id a float":       {[]any{0, 1.5, 2, nil}, "want an integer"},
-		"op 300":           {[]any{0, 1, 300, nil}, "op is 300"},
+		"op of 33 bits":    {[]any{0, 1, 1 << 33, nil}, "op is"},
+		"op negative":      {[]any{0, 1, -1, nil}, "op is -1"},
 		"no body":          {[]any{0, 1, 2}, "no body"},
 		"answer sans body": {[]any{1, 1, 2}, "no body"},
 	} {
@@ -104,6 +105,28 @@ func TestEnvelopesThatAreWrong(t *testing.T) {
 		require.ErrorIs(t, err, E(Malformed), name)
 		require.ErrorContains(t, err, law.says, name)
 	}
+}
+
+// Libraries older than bin send a batch as a str, and an op of tomorrow is an
+// op all the same.
+func TestWhatOlderAndNewerClientsSend(t *testing.T) {
+	batch := string(build(t, NoCompression, Record{Value: []byte("v")}))
+	p, err := msgpack.Marshal([]any{0, 1, 300, []any{"t", 0, batch}})
+	require.NoError(t, err)
+	e, err := ParseEnvelope(p)
+	require.NoError(t, err)
+	require.Equal(t, Op(300), e.Op)
+	var produce Produce
+	require.NoError(t, e.Decode(&produce))
+	require.Equal(t, batch, string(produce.Batch))
+
+	p, err = msgpack.Marshal([]any{1, 1, 0, []any{0, 1, batch}})
+	require.NoError(t, err)
+	e, err = ParseEnvelope(p)
+	require.NoError(t, err)
+	var fetched Fetched
+	require.NoError(t, e.Decode(&fetched))
+	require.Equal(t, batch, string(fetched.Batches))
 }
 
 func TestBodiesThatAreWrong(t *testing.T) {

@@ -81,7 +81,7 @@ func (a *Fetched) pack(p *packer) {
 func (a *Fetched) unpack(u *unpacker) {
 	u.array("answer to FETCH", 3)
 	a.Start, a.HighWatermark = u.offset("start"), u.offset("high watermark")
-	if c, ok := u.code(); ok && c >= 0xc4 && c <= 0xc6 { // bin
+	if u.nextIsBytes() {
 		a.Batches = u.bytes("batches")
 		return
 	}

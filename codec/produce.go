@@ -38,7 +38,7 @@ func (r *Produce) pack(p *packer) {
 func (r *Produce) unpack(u *unpacker) {
 	n := u.array("PRODUCE", 3)
 	r.Topic, r.Partition = u.topic(), u.partition()
-	if c, ok := u.code(); ok && c >= 0xc4 && c <= 0xc6 { // bin
+	if u.nextIsBytes() {
 		r.Batch = Batch(u.bytes("batch"))
 		return
 	}

@@ -34,7 +34,7 @@ func TestProtocolPageNamesEveryOperationAndLimit(t *testing.T) {
 	require.NoError(t, err)
 	page := strings.ReplaceAll(string(raw), ",", "")
 	for op, name := range opNames {
-		require.Contains(t, page, fmt.Sprintf("%s (%d)", name, uint8(op)))
+		require.Contains(t, page, fmt.Sprintf("%s (%d)", name, uint32(op)))
 	}
 	for _, limit := range []int{HelloFrameMax, FrameMax, FrameElementsMax, FrameDepthMax} {
 		require.Contains(t, page, fmt.Sprint(limit))

@@ -126,6 +126,12 @@ func (u *unpacker) bytes(what string) []byte {
 	return u.frame[at : at+n : at+n]
 }
 
+// nextIsBytes says whether a bin comes next, or a str of older libraries.
+func (u *unpacker) nextIsBytes() bool {
+	c, ok := u.code()
+	return ok && (msgpcode.IsBin(c) || msgpcode.IsString(c))
+}
+
 // text reads a string of at most high bytes.
 func (u *unpacker) text(what string, high int) string {
 	b := u.bytes(what)

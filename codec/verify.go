@@ -4,8 +4,8 @@ package codec
 const attrKnown = attrCompression
 
 // Verify checks b as it comes from a client, whole and once: CheckHead, the
-// size, the attributes, and when the records are uncompressed each of them.
-// Compressed records are not opened. maxBytes is the topic's
+// size, the attributes, that there is no producer id, and when the records are
+// uncompressed each of them. Compressed records are not opened. maxBytes is the topic's
 // message.bytes.max; 0 means no limit here. The error is a *Error:
 // CorruptBatch, RecordTooLarge (with value and limit) or InvalidArgument.
 func (b Batch) Verify(maxBytes int) error {
@@ -17,6 +17,9 @@ func (b Batch) Verify(maxBytes int) error {
 	}
 	if err := b.checkAttributes(); err != nil {
 		return err
+	}
+	if b.ProducerID() >= 0 { // each id would be remembered, and nobody bounds how many there are
+		return Errorf(InvalidArgument, "batch has producer id %d: producer ids are not given out yet: send producer id -1", b.ProducerID())
 	}
 	if b.Compression() != NoCompression {
 		return nil

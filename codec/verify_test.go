@@ -41,6 +41,8 @@ func TestVerify(t *testing.T) {
 		"transactional":          {func(b Batch) Batch { b[22] = attrTransactional; return reseal(b) }, InvalidArgument, "transactional bit"},
 		"log append time":        {func(b Batch) Batch { b[22] = attrLogAppendTime; return reseal(b) }, InvalidArgument, "log append time"},
 		"a bit of tomorrow":      {func(b Batch) Batch { b[21] = 0x80; return reseal(b) }, InvalidArgument, "attributes 0x8000"},
+		"a producer id":          {func(b Batch) Batch { be.PutUint64(b[43:], 7); return reseal(b) }, InvalidArgument, "producer ids are not given out yet: send producer id -1"},
+		"producer id 0":          {func(b Batch) Batch { be.PutUint64(b[43:], 0); return reseal(b) }, InvalidArgument, "producer id 0"},
 		"compressed, not opened": {func(b Batch) Batch { b[22] = byte(Zstd); return reseal(b) }, OK, ""},
 	} {
 		b := law.change(append(Batch(nil), build(t, NoCompression, five...)...))

@@ -44,12 +44,13 @@ func TestAnswersToOnePartitionKeepTheirOrder(t *testing.T) {
 	for i := range 5 {
 		ids = append(ids, w.send(&codec.Produce{TopicPartition: tp0, Batch: batchOf(t, 0, fmt.Sprint(i))}))
 	}
+	undecodable := w.send(&codec.Produce{TopicPartition: tp0, Records: []codec.Record{{Timestamp: 1}}, Compression: 9})
 	bad := w.send(&codec.Produce{TopicPartition: tp0})
 	other := w.send(&codec.Produce{TopicPartition: codec.TopicPartition{Topic: "t", Partition: 1}, Batch: batchOf(t, 0, "x")})
 	require.Equal(t, other, w.receive().ID, "another partition does not wait")
 	until(t, "five are held", func() bool { return p.heldNow() == 5 })
 	p.let(nil)
-	for _, id := range append(ids, bad) {
+	for _, id := range append(ids, undecodable, bad) {
 		require.Equal(t, id, w.receive().ID)
 	}
 }

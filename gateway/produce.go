@@ -10,19 +10,25 @@ import (
 var builders = sync.Pool{New: func() any { return new(codec.Builder) }}
 
 // produce verifies a batch and hands it to its partition. Its answer takes a
-// turn at once, so that a refusal does not overtake those before it.
+// turn as soon as the topic is known, so that a refusal, of a body that cannot
+// be decoded too, does not overtake those before it.
 func (c *conn) produce(r request, e codec.Envelope, frame []byte) error {
 	var req codec.Produce
-	if err := e.Decode(&req); err != nil {
-		if fatal(err) {
-			return err
-		}
-		c.reply(r, nil, err)
+	wrong := e.Decode(&req)
+	if fatal(wrong) {
+		return wrong
+	}
+	if wrong != nil && req.Topic == "" {
+		c.reply(r, nil, wrong)
 		return nil
 	}
 	c.mu.Lock()
 	t := c.session.open(req.TopicPartition, r.size)
 	c.mu.Unlock()
+	if wrong != nil {
+		c.settle(t, codec.EncodeError(nil, r.id, wrong))
+		return nil
+	}
 	if err := c.handOver(r, t, &req, frame); err != nil {
 		c.settle(t, codec.EncodeError(nil, r.id, err))
 	}

@@ -72,7 +72,7 @@ func (c *conn) carryOut(r request, e codec.Envelope, frame []byte) error {
 	case codec.OpOffsets:
 		err = c.offsets(r, e)
 	default:
-		err = codec.Errorf(codec.OpUnknown, "operation %d is not known here", uint8(e.Op))
+		err = codec.Errorf(codec.OpUnknown, "operation %d is not known here", uint32(e.Op))
 	}
 	giveBuffer(frame)
 	if err != nil && !fatal(err) {

@@ -210,7 +210,7 @@ func TestRefusals(t *testing.T) {
 		{&codec.OffsetsQuery{TopicPartition: codec.TopicPartition{Topic: "none"}}, "UNKNOWN_TOPIC"},
 		{&codec.CreateTopic{Topic: "a/b"}, "INVALID_TOPIC: topic name \"a/b\" has '/'"},
 		{&codec.CreateTopic{Topic: "t"}, `TOPIC_EXISTS: topic "t" exists`},
-		{unknownOp{}, "OP_UNKNOWN: operation 99 is not known here"},
+		{unknownOp{}, "OP_UNKNOWN: operation 99000 is not known here"},
 	} {
 		require.Contains(t, w.refused(law.r), law.says)
 	}
@@ -233,7 +233,7 @@ func TestAnUnreadablePartitionSaysSo(t *testing.T) {
 
 type unknownOp struct{ codec.Ping }
 
-func (unknownOp) Op() codec.Op { return 99 }
+func (unknownOp) Op() codec.Op { return 99_000 }
 
 // What ends a connection, with the last words; others do not notice.
 func TestHostileInput(t *testing.T) {
