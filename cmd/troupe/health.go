@@ -48,7 +48,7 @@ func startHealth(address string, profiles bool) (*health, error) {
 	h.server = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
 	go func() {
 		defer close(h.ended)
-		_ = h.server.Serve(l) // ends by Shutdown only
+		_ = h.server.Serve(l) // ends by close only
 	}()
 	return h, nil
 }
@@ -59,8 +59,18 @@ func (h *health) serve(ready func() error) { h.ready.Store(&ready) }
 // drain makes /readyz say that the broker is stopping.
 func (h *health) drain() { h.serve(func() error { return errDraining }) }
 
+// pageWithin is how long requests may take that run when the page is closed.
+const pageWithin = time.Second
+
+// close ends the page. A request that takes longer, such as a profile, is cut
+// off: the broker's stop does not wait for it, and has not failed by it.
 func (h *health) close(ctx context.Context) error {
-	err := h.server.Shutdown(ctx)
+	soon, cancel := context.WithTimeout(ctx, pageWithin)
+	defer cancel()
+	err := h.server.Shutdown(soon)
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		err = h.server.Close()
+	}
 	<-h.ended
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -96,6 +97,31 @@ func TestHealth(t *testing.T) {
 	ask("/readyz", 503, "the broker is stopping")
 	ask("/healthz", 200, "ok")
 	require.NoError(t, h.close(context.Background()))
+}
+
+// A profile that runs neither holds up the stop nor makes it fail.
+func TestAProfileDoesNotHoldUpTheStop(t *testing.T) {
+	h, err := startHealth("127.0.0.1:0", true)
+	require.NoError(t, err)
+	at := "http://" + h.address.String() + "/debug/pprof/"
+	asked := make(chan error, 1)
+	go func() {
+		r, err := http.Get(at + "profile?seconds=60")
+		if err == nil {
+			_, err = io.Copy(io.Discard, r.Body)
+			_ = r.Body.Close()
+		}
+		asked <- err
+	}()
+	for running := false; !running; { // until it profiles
+		_, stacks := get(t, at+"goroutine?debug=2")
+		running = strings.Contains(stacks, "net/http/pprof.Profile")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	require.NoError(t, h.close(ctx))
+	require.NoError(t, ctx.Err())
+	require.Error(t, <-asked, "it was cut off")
 }
 
 // A flag wins over the environment, that over the file, that over the default.
