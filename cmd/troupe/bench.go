@@ -86,7 +86,7 @@ type benched struct {
 	Seconds       float64   `json:"seconds"`
 	RecordsPerS   float64   `json:"records_per_s"`
 	MBPerS        float64   `json:"mb_per_s"`
-	BytesPerFsync float64   `json:"bytes_per_fsync"` // 0 = not measured
+	BytesPerFsync *float64  `json:"bytes_per_fsync"` // null: not measured yet
 	LatencyMS     quantiles `json:"latency_ms"`
 	Errors        int64     `json:"errors"`
 }

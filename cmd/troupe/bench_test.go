@@ -11,7 +11,9 @@ import (
 
 func TestBenchProduce(t *testing.T) {
 	s := newStage(t)
-	b := fromJSON[benched](t, s.do("", "bench", "produce", "--seconds", "0.2", "--partitions", "2", "--batch-bytes", "8192", "--record-size", "100", "--in-flight", "4", "-o", "json"))[0]
+	said := s.do("", "bench", "produce", "--seconds", "0.2", "--partitions", "2", "--batch-bytes", "8192", "--record-size", "100", "--in-flight", "4", "-o", "json")
+	require.Contains(t, said, `"bytes_per_fsync":null,`, "0 would be a figure")
+	b := fromJSON[benched](t, said)[0]
 	require.Positive(t, b.Records)
 	require.Zero(t, b.Errors)
 	require.GreaterOrEqual(t, b.Seconds, 0.2)
