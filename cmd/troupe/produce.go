@@ -119,7 +119,7 @@ func (v *produceVerb) produce(ctx context.Context, cl *client.Client, headers []
 	reading, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	t := newTally(stop)
-	p, err := cl.Producer(ctx, v.topic, client.ProducerOptions{BatchBytes: min(batchBytes, limit)})
+	p, err := cl.Producer(ctx, v.topic, client.ProducerOptions{BatchBytes: min(batchBytes, limit), StopAtError: true})
 	if err != nil {
 		return err
 	}
@@ -165,9 +165,9 @@ func (v *produceVerb) feed(ctx context.Context, p *client.Producer, in *lines, t
 			return v.tooLarge(in.number, fmt.Sprintf("%d bytes, %d as a batch of its own", len(line), size), limit)
 		}
 		if v.partition == allPartitions {
-			err = p.Produce(ctx, r, t.answered)
+			err = p.Produce(ctx, r, t.line(in.number))
 		} else {
-			err = p.ProduceTo(ctx, codec.Partition(v.partition), r, t.answered)
+			err = p.ProduceTo(ctx, codec.Partition(v.partition), r, t.line(in.number))
 		}
 		if err != nil {
 			return err

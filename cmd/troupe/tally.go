@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/troupe-mq/troupe/codec"
+	"github.com/troupe-mq/troupe/gateway/client"
 )
 
 // tally counts what became of records that were given to a producer. Several
@@ -23,7 +25,8 @@ type tally struct {
 	stored  int64
 	refused int64 // certainly not stored
 	offsets map[codec.Partition][2]codec.Offset
-	first   error
+	first   error // that of the missing line, when there is one
+	missing int64 // the first line that is not certainly stored, 0 = none
 }
 
 func newTally(stop func(error)) *tally {
@@ -38,17 +41,30 @@ func (t *tally) taken(bytes int) {
 	t.bytes += int64(bytes)
 }
 
-// answered is told what became of a record.
-func (t *tally) answered(p codec.Partition, at codec.Offset, err error) {
-	if err != nil {
-		if !errors.Is(err, codec.E(codec.Unknown)) {
-			t.mu.Lock()
-			t.refused++
-			t.mu.Unlock()
+// line is told what became of the record of a line, counted from 1.
+func (t *tally) line(number int64) client.Done {
+	return func(p codec.Partition, at codec.Offset, err error) {
+		if err != nil {
+			t.miss(number, err)
+			return
 		}
-		t.fail(err)
-		return
+		t.store(p, at)
 	}
+}
+
+func (t *tally) miss(line int64, err error) {
+	t.mu.Lock()
+	if !errors.Is(err, codec.E(codec.Unknown)) {
+		t.refused++
+	}
+	if t.missing == 0 || line < t.missing {
+		t.missing, t.first = line, err
+	}
+	t.mu.Unlock()
+	t.stop(err)
+}
+
+func (t *tally) store(p codec.Partition, at codec.Offset) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.stored++
@@ -83,15 +99,26 @@ func (t *tally) verdict(topic codec.Topic, stopped error) (produced, error) {
 		why = errors.New("interrupted")
 	}
 	unknown := t.given - t.stored - t.refused
-	switch {
-	case why == nil && unknown == 0:
+	if why == nil && unknown == 0 {
 		return produced{Records: t.stored, Bytes: t.bytes, Offsets: t.offsets}, nil
-	case unknown > 0:
-		return produced{}, fmt.Errorf("produce to %s: %s certainly stored, %s of unknown outcome, they may be stored or not: %w", topic, count(t.stored, "record"), count(unknown, "record"), why)
-	case t.refused > 0:
-		return produced{}, fmt.Errorf("produce to %s: %s certainly stored, %s refused: %w", topic, count(t.stored, "record"), count(t.refused, "record"), why)
 	}
-	return produced{}, fmt.Errorf("produce to %s: stopped after %s, all certainly stored: %w", topic, count(t.stored, "record"), why)
+	if unknown+t.refused == 0 {
+		return produced{}, fmt.Errorf("produce to %s: stopped after %s, all certainly stored: %w", topic, count(t.stored, "record"), why)
+	}
+	parts := []string{count(t.stored, "record") + " certainly stored"}
+	if unknown > 0 {
+		parts = append(parts, count(unknown, "record")+" of unknown outcome, they may be stored or not")
+	}
+	if t.refused > 0 {
+		parts = append(parts, count(t.refused, "record")+" refused")
+	}
+	return produced{}, fmt.Errorf("produce to %s: %s; %s: %w", topic, strings.Join(parts, ", "), t.where(), why)
+}
+
+// where says which lines are certainly stored: those before the first that is
+// not, and perhaps some behind it, in another partition or in flight with it.
+func (t *tally) where() string {
+	return fmt.Sprintf("line %d is the first that is not certainly stored, of those behind it %s are", t.missing, grouped(t.stored-(t.missing-1)))
 }
 
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

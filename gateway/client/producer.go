@@ -16,6 +16,9 @@ type ProducerOptions struct {
 	Linger      time.Duration // how long a record waits for others, 5 ms; below 0 = not at all
 	BatchBytes  int           // a batch is sent when it has as many, 64 KiB
 	BufferBytes int           // bytes of records without an answer, 32 MiB
+	// StopAtError: once a batch failed, those behind it in its partition that
+	// did not leave yet are refused. What is in flight then may still be stored.
+	StopAtError bool
 }
 
 func (o ProducerOptions) withDefaults() ProducerOptions {
@@ -68,6 +71,7 @@ type Producer struct {
 type lane struct {
 	partition codec.Partition
 	parcel    *parcel
+	failed    error // the first, with StopAtError
 }
 
 // parcel is a batch with those who wait for its answer. It is open until all

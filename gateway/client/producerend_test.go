@@ -100,3 +100,30 @@ func TestCloseWaitsForCallbacksOfALostConnection(t *testing.T) {
 	c.Close()
 	require.True(t, over.Load())
 }
+
+// With StopAtError nothing leaves behind a failed batch of its partition, so
+// that what is stored has no hole in it.
+func TestNothingLeavesBehindAFailure(t *testing.T) {
+	m := newMemory("t", 2)
+	m.topics["t"][0].refuse = codec.Errorf(codec.DiskFull, "no room")
+	addr, _ := serve(t, m, "127.0.0.1:0")
+	c := dial(t, Options{}, addr)
+	p, err := c.Producer(t.Context(), "t", ProducerOptions{StopAtError: true})
+	require.NoError(t, err)
+	var first, behind, other error
+	put := func(at codec.Partition, err *error) {
+		require.NoError(t, p.ProduceTo(t.Context(), at, codec.Record{}, func(_ codec.Partition, _ codec.Offset, e error) { *err = e }))
+	}
+	put(0, &first)
+	require.ErrorIs(t, p.Flush(t.Context()), codec.E(codec.DiskFull))
+	m.topics["t"][0].mu.Lock()
+	m.topics["t"][0].refuse = nil // there would be room again
+	m.topics["t"][0].mu.Unlock()
+	put(0, &behind)
+	put(1, &other)
+	require.Error(t, p.Close(t.Context()))
+	require.EqualError(t, first, "DISK_FULL: no room")
+	require.EqualError(t, behind, "UNAVAILABLE: not sent, for a batch before it failed: DISK_FULL: no room")
+	require.NoError(t, other, "the other partition goes on")
+	require.Empty(t, m.topics["t"][0].batches)
+}

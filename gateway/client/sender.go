@@ -53,8 +53,8 @@ func (p *Producer) ready(now time.Time) (todo []*parcel, next time.Duration) {
 
 // sendOne sends a batch, or tells those who wait why not.
 func (p *Producer) sendOne(q *parcel) {
-	if p.ctx.Err() != nil {
-		p.answered(q, 0, errNotSent)
+	if err := p.barred(q); err != nil {
+		p.answered(q, 0, err)
 		return
 	}
 	batch, err := q.builder.Build(p.options.Compression)
@@ -67,6 +67,19 @@ func (p *Producer) sendOne(q *parcel) {
 	}
 }
 
+// barred is why a batch must not leave any more.
+func (p *Producer) barred(q *parcel) error {
+	if p.ctx.Err() != nil {
+		return errNotSent
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if failed := p.lanes[q.partition].failed; failed != nil {
+		return codec.Errorf(codec.Unavailable, "not sent, for a batch before it failed: %v", failed)
+	}
+	return nil
+}
+
 // errNotSent is told to records that Close gave up before they left.
 var errNotSent = codec.Errorf(codec.TimedOut, "the producer was closed before the batch was sent")
 
@@ -77,6 +90,9 @@ func (p *Producer) answered(q *parcel, base codec.Offset, err error) {
 	p.mu.Lock()
 	told := q.told
 	q.told = true
+	if l := p.lanes[q.partition]; !told && err != nil && p.options.StopAtError && l.failed == nil {
+		l.failed = err
+	}
 	p.mu.Unlock()
 	if told {
 		return
