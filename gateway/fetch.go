@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/troupe-mq/troupe/codec"
@@ -144,7 +145,23 @@ func (p *poll) read() (f codec.Frame, scratch []byte, ok bool) {
 			return refused(err)
 		}
 	}
-	return p.conn.response(p.request, &a, nil), scratch, true
+	f = codec.EncodeResponse(nil, p.request.id, &a)
+	if err = p.conn.fits(f, hintBehind(&a)); err != nil {
+		return refused(err)
+	}
+	return f, scratch, true
+}
+
+// hintBehind says where a reader goes on whose answer is too large: behind its
+// first batch or record, for one that is too large comes alone.
+func hintBehind(a *codec.Fetched) string {
+	if len(a.Records) > 0 {
+		return fmt.Sprintf(": go on at offset %d", a.Records[0].Offset+1)
+	}
+	if b, _, err := codec.NextBatch(a.Batches); err == nil && a.Mode == codec.FetchBatches {
+		return fmt.Sprintf(": go on at offset %d", b.BaseOffset()+codec.Offset(b.Count()))
+	}
+	return ""
 }
 
 // endOf is the offset behind the last of batches, offset when there is none.

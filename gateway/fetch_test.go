@@ -28,6 +28,23 @@ func TestMinBytesDoesNotWaitWithinTheLog(t *testing.T) {
 	require.Equal(t, codec.Offset(3), f.HighWatermark)
 }
 
+// A record or a batch that is larger than the client's frames stops it, and
+// says how to go on.
+func TestWhatIsLargerThanAFrameCanBeSteppedOver(t *testing.T) {
+	b := newFakeBroker("t", 1)
+	b.at("t", 0).store(batchOf(t, 0, string(make([]byte, 100_000)), "small"))
+	_, addr := start(t, b, Limits{})
+	w := raw(t, addr)
+	w.bytes([]byte(codec.Magic))
+	w.call(&codec.Hello{ProtocolMin: 1, ProtocolMax: 1, FrameMax: 64 << 10}, &codec.Welcome{})
+	says := `RECORD_TOO_LARGE: answer of \d+ bytes: HELLO agreed on frames of at most 65536: go on at offset `
+	require.Regexp(t, says+"2$", w.refused(&codec.Fetch{TopicPartition: tp0, MaxBytes: 1 << 20}))
+	require.Regexp(t, says+"1$", w.refused(&codec.Fetch{TopicPartition: tp0, MaxBytes: 1 << 20, Mode: codec.FetchRecords}))
+	var f codec.Fetched
+	w.call(&codec.Fetch{TopicPartition: tp0, Offset: 1, MaxBytes: 1 << 20, Mode: codec.FetchRecords}, &f)
+	require.Equal(t, "small", string(f.Records[0].Value))
+}
+
 // overtaken stores a record between the first look at the bounds and the read.
 type overtaken struct {
 	*fakePartition

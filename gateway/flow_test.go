@@ -196,6 +196,21 @@ func TestCloseAnswersWhatIsInFlight(t *testing.T) {
 	require.Zero(t, p.waiting())
 }
 
+// draining says whether no connection takes requests any more.
+func (s *Server) draining() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		c.mu.Lock()
+		draining := c.draining
+		c.mu.Unlock()
+		if !draining {
+			return false
+		}
+	}
+	return true
+}
+
 // A client that pipelines has sent more than was read when Close comes. What
 // was carried out is answered all the same: a close with bytes unread would
 // be a reset, which throws answers away.
@@ -216,7 +231,7 @@ func TestCloseUnderAClientThatPipelines(t *testing.T) {
 	until(t, "four are held", func() bool { return p.heldNow() == 4 })
 	done := make(chan error)
 	go func() { done <- s.Close(context.Background()) }()
-	until(t, "it takes no more", s.stopping)
+	until(t, "it takes no more", s.draining)
 	send(20) // it does not know yet
 	p.let(nil)
 	for range 4 {

@@ -157,13 +157,21 @@ func (c *conn) response(r request, m codec.Message, err error) codec.Frame {
 		return codec.EncodeError(nil, r.id, err)
 	}
 	f := codec.EncodeResponse(nil, r.id, m)
-	c.mu.Lock()
-	most := c.session.frameMax
-	c.mu.Unlock()
-	if f.BodySize() > most {
-		return codec.EncodeError(nil, r.id, codec.Errorf(codec.RecordTooLarge, "answer of %d bytes: HELLO agreed on frames of at most %d", f.BodySize(), most))
+	if err := c.fits(f, ""); err != nil {
+		return codec.EncodeError(nil, r.id, err)
 	}
 	return f
+}
+
+// fits says whether f is within the limit that was agreed on; hint ends what
+// the error says.
+func (c *conn) fits(f codec.Frame, hint string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if most := c.session.frameMax; f.BodySize() > most {
+		return codec.Errorf(codec.RecordTooLarge, "answer of %d bytes: HELLO agreed on frames of at most %d%s", f.BodySize(), most, hint)
+	}
+	return nil
 }
 
 // made queues an answer that the writer makes, for it may be large (most is
