@@ -9,6 +9,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -59,6 +60,9 @@ func (v *produceVerb) run(c *cobra.Command) error {
 		key, value, ok := strings.Cut(h, "=")
 		if !ok {
 			return usagef("--header %q: want k=v", h)
+		}
+		if !utf8.ValidString(key) {
+			return usagef("--header %q: its key is not UTF-8", h)
 		}
 		headers = append(headers, codec.Header{Key: key, Value: []byte(value)})
 	}

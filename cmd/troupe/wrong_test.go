@@ -91,6 +91,7 @@ func TestWrongUsage(t *testing.T) {
 		{"consume t --partition -2", 2, "--partition -2: want 0 or more"},
 		{"produce t --partition -1", 2, "--partition -1: want 0 or more"},
 		{"produce t --header novalue", 2, `--header "novalue": want k=v`},
+		{"produce t --header k\xff=v", 2, `--header "k\xff=v": its key is not UTF-8`},
 		{"topic create t --partitions 0", 2, "--partitions 0: want 1 or more"},
 		{"topic create t --replicas -1", 2, "--replicas -1: want 1 or more"},
 		{"topic create t --set novalue", 2, `--set "novalue": want key=value, such as retention.time=7d`},
