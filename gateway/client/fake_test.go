@@ -122,9 +122,9 @@ func (l *log) Bounds() (start, highWatermark codec.Offset, err error) {
 
 func (l *log) Produce(_ context.Context, b codec.Batch, reply func(codec.Produced, error)) error {
 	l.mu.Lock()
-	if l.refuse != nil {
+	if refuse := l.refuse; refuse != nil {
 		l.mu.Unlock()
-		return l.refuse
+		return refuse
 	}
 	if l.hold {
 		l.held++
