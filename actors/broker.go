@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"context"
 	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -20,7 +21,8 @@ type Broker struct {
 	begun     atomic.Bool
 	failed    atomic.Pointer[error]
 	leaving   atomic.Bool
-	end       func() // lets go of what Start took besides actors
+	ended     atomic.Bool
+	end       func(context.Context) error // lets go of what Start took besides actors
 }
 
 // Launch starts a broker on the ports of cfg, all of which must be given, and

@@ -13,6 +13,7 @@ func (p *Partition) close(m *closing) {
 		return
 	}
 	p.disk.closed = true
+	p.pub.closing.Store(true)
 	p.flush()
 	if p.mind == nil || len(p.requests.list) == 0 {
 		p.finish(m)

@@ -51,6 +51,7 @@ func (c *credit) leave(w *waitingFor, why error) error {
 	for i := range c.waiting {
 		if c.waiting[i] == w {
 			c.waiting = append(c.waiting[:i], c.waiting[i+1:]...)
+			c.grant() // those behind it may ask for less
 			c.mu.Unlock()
 			return codec.Errorf(codec.Overloaded, "%d bytes are in flight, %d more must wait: %v", c.max, w.bytes, why)
 		}
@@ -66,6 +67,11 @@ func (c *credit) give(bytes int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.free += bytes
+	c.grant()
+}
+
+// grant gives what is free to those who wait, in turn.
+func (c *credit) grant() {
 	for len(c.waiting) > 0 && c.free >= c.waiting[0].bytes {
 		c.free -= c.waiting[0].bytes
 		close(c.waiting[0].given)

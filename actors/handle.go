@@ -23,7 +23,9 @@ type Handle struct {
 	view  atomic.Pointer[wal.View]
 	state atomic.Pointer[state]
 	lives atomic.Int64
-	max   atomic.Int64 // message.bytes.max
+	set   atomic.Pointer[settings]
+
+	closing atomic.Bool // a close was asked for; the actor may restart meanwhile
 }
 
 // state is what a partition's actor tells the world. It never changes once
@@ -38,6 +40,7 @@ type state struct {
 
 func newHandle(h *house, tp codec.TopicPartition, name string) *Handle {
 	p := &Handle{house: h, tp: tp}
+	p.set.Store(&settings{})
 	p.publishState(state{write: unavailable(name), read: unavailable(name)})
 	return p
 }
@@ -64,7 +67,7 @@ func (h *Handle) Name() codec.TopicPartition { return h.tp }
 func (h *Handle) PID() *actor.PID { return h.pid.Load() }
 
 // MessageBytesMax is the size of the largest batch that the topic takes.
-func (h *Handle) MessageBytesMax() int { return int(h.max.Load()) }
+func (h *Handle) MessageBytesMax() int { return h.set.Load().messageBytesMax }
 
 // Produce checks b, takes credit for it (waiting until ctx ends) and hands it
 // to the partition. reply is called exactly once, from any goroutine, and must
@@ -209,6 +212,10 @@ func (h *Handle) Await(offset codec.Offset, wait time.Duration, done func()) (ca
 // Trim moves the start of the partition to before, so that records below it
 // can no longer be read; reply gets the new start.
 func (h *Handle) Trim(before codec.Offset, reply func(start codec.Offset, err error)) {
+	if s := h.state.Load(); s.write != nil {
+		reply(0, s.write)
+		return
+	}
 	m := &trim{before, reply}
 	h.tell(m, m.refuse)
 }

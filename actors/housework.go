@@ -62,7 +62,11 @@ func (p *Partition) retain() {
 		oldest = p.house.clock.Now() - s.retentionTime
 	}
 	if start := p.disk.index.RetentionStart(oldest, s.retentionBytes); start > p.disk.index.Start() {
-		p.propose(&propose{data: codec.AppendStartEntry(nil, start), reply: func(any, error) { p.dropBelowStart() }})
+		p.propose(&propose{data: codec.AppendStartEntry(nil, start), reply: func(_ any, err error) {
+			if err == nil {
+				p.dropBelowStart()
+			}
+		}})
 		return
 	}
 	p.dropBelowStart()
@@ -99,10 +103,15 @@ func (p *Partition) configure(s settings) {
 	old := p.seat.settings
 	p.seat.settings = s
 	if s.noSync != old.noSync || s.segmentBytes != old.segmentBytes {
-		p.disk.step("configure", func(l *wal.Log) error {
-			return l.Configure(wal.Options{SegmentBytes: s.segmentBytes, NoSync: s.noSync})
-		}, nil)
+		p.reconfigure()
 	}
+}
+
+// reconfigure hands the settings to the log, when it is open; one that is
+// being opened gets them then.
+func (p *Partition) reconfigure() {
+	o := p.options()
+	p.disk.step("configure", func(l *wal.Log) error { return l.Configure(o) }, nil)
 }
 
 // trim moves the start to where an operator wants it.
@@ -111,7 +120,12 @@ func (p *Partition) trim(m *trim) {
 		m.reply(0, orUnavailable(p.refusal(), p.seat.name))
 		return
 	}
-	if hw := p.pub.view.Load().HighWatermark(); m.before > hw {
+	v := p.pub.view.Load()
+	if v == nil || !p.serving {
+		m.reply(0, unavailable(p.seat.name))
+		return
+	}
+	if hw := v.HighWatermark(); m.before > hw {
 		m.reply(0, codec.Errorf(codec.OffsetOutOfRange, "cannot trim before offset %d: the high watermark is %d", m.before, hw))
 		return
 	}

@@ -45,6 +45,9 @@ func newborn(g codec.GroupID, r codec.ReplicaID) wal.Hard {
 // settle finds out who the data directory belongs to, or founds a cluster of
 // one in an empty one. It waits for the disk.
 func settle(fs wal.FS, cfg Config, cluster, disk codec.UUID) (identity, error) {
+	if err := wal.Sweep(fs, cfg.Dir); err != nil {
+		return identity{}, err
+	}
 	id, err := readIdentity(fs, cfg.Dir)
 	if errors.Is(err, iofs.ErrNotExist) {
 		return found(fs, cfg, cluster, disk)

@@ -29,7 +29,8 @@ type keeper struct {
 	order     []codec.GroupID // of kept, as they came
 	waiting   []*whenOpen
 	founding  bool
-	leaving   func()
+	leaving   []func() // called when every replica is closed
+	left      bool     // they were
 }
 
 // table is the published way from names to partitions. It never changes.
@@ -86,8 +87,14 @@ type (
 		done  func(error)
 	}
 	leave struct{ done func() }
+	// allClosed says that the last replica was closed.
+	allClosed struct{}
 	// passed calls done when the keeper has dealt with all that came before.
-	passed   struct{ done func() }
+	passed struct{ done func() }
+	// prepareAgain comes some time after there was no room for a replica.
+	prepareAgain struct{ group codec.GroupID }
+	// dismiss ends the actor of a replica that was buried.
+	dismiss  struct{ pid *actor.PID }
 	beat     struct{}
 	measured struct {
 		free int64
@@ -117,16 +124,21 @@ func (k *keeper) Receive(c actor.Context) {
 	case *founded:
 		k.founded(m)
 	case *whenOpen:
-		k.waiting = append(k.waiting, m)
-		k.tellWaiting()
+		k.whenOpen(m)
 	case *passed:
 		m.done()
+	case *prepareAgain:
+		k.prepareAgain(m)
+	case *dismiss:
+		k.ctx.Poison(m.pid)
 	case beat:
 		k.beat()
 	case *measured:
 		k.measured(m)
 	case *leave:
 		k.leave(m)
+	case allClosed:
+		k.gone()
 	}
 }
 
@@ -166,7 +178,8 @@ func (k *keeper) settled(m *settled) {
 
 // spawn starts the body of a replica.
 func (k *keeper) spawn(t *kept, name string) {
-	props := k.house.props(func() actor.Actor { return &Partition{house: k.house, seat: t.seat, pub: t.handle} })
+	s, handle := t.seat, t.handle
+	props := k.house.props(func() actor.Actor { return &Partition{house: k.house, seat: s.with(handle), pub: handle} })
 	pid, err := k.ctx.SpawnNamed(props, name)
 	if err != nil {
 		panic(fmt.Sprintf("actors: spawn %s: %v", name, err))
@@ -187,7 +200,8 @@ func (k *keeper) ready(m *ready) {
 	t.phase, t.err = open, m.err
 	if m.group == codec.MetadataGroup {
 		if c := codec.CodeOf(m.err); c == codec.DiskFull || c == codec.Overloaded {
-			return // it opens by itself when there is room
+			k.reconcile() // what was committed can be read; it opens by itself when there is room
+			return
 		}
 		if m.err != nil {
 			k.start(fmt.Errorf("metadata: %w", m.err))
@@ -230,6 +244,18 @@ func (k *keeper) start(err error) {
 		done(err)
 	}
 }
+
+// whenOpen keeps m until its topic has reported.
+func (k *keeper) whenOpen(m *whenOpen) {
+	if k.leaving != nil {
+		m.done(errStopping)
+		return
+	}
+	k.waiting = append(k.waiting, m)
+	k.tellWaiting()
+}
+
+var errStopping = codec.Errorf(codec.Stopping, "the broker is stopping")
 
 // tellWaiting answers those whose topics have reported in full, and the start.
 func (k *keeper) tellWaiting() {
@@ -275,7 +301,12 @@ func (k *keeper) topicOpen(name codec.Topic) (done bool, err error) {
 // replica leads, entries that were acknowledged may not be applied yet.
 func (k *keeper) metadataServes() bool {
 	t := k.kept[codec.MetadataGroup]
-	return t != nil && t.phase == open && t.err == nil
+	if t == nil || t.phase != open {
+		return false
+	}
+	// Without room it still shows what was committed, and opens by itself.
+	c := codec.CodeOf(t.err)
+	return t.err == nil || (c == codec.DiskFull || c == codec.Overloaded) && k.published.Load() != nil
 }
 
 func (k *keeper) allOpen() bool {
@@ -311,29 +342,39 @@ func (k *keeper) measured(m *measured) {
 	k.house.clock.After(k.house.jitter(retryEvery), func() { k.post(beat{}) })
 }
 
-// leave closes every replica.
+// leave closes every replica. All who ask for it are told when it is done.
 func (k *keeper) leave(m *leave) {
-	if k.leaving != nil {
-		m.done()
+	k.leaving = append(k.leaving, m.done)
+	if len(k.leaving) > 1 {
+		if k.left {
+			m.done()
+		}
 		return
 	}
-	k.leaving = m.done
-	var left atomic.Int64
-	left.Store(int64(len(k.order)))
+	for _, w := range k.waiting {
+		w.done(errStopping)
+	}
+	k.waiting = nil
 	if len(k.order) == 0 {
-		m.done()
+		k.gone()
 		return
+	}
+	var open atomic.Int64
+	open.Store(int64(len(k.order)))
+	one := func() {
+		if open.Add(-1) == 0 {
+			k.post(allClosed{})
+		}
 	}
 	for _, g := range k.order {
-		one := &closing{done: func() {
-			if left.Add(-1) == 0 {
-				m.done()
-			}
-		}}
-		if pid := k.kept[g].handle.pid.Load(); pid != nil {
-			k.house.send(pid, one)
-		} else {
-			one.done()
-		}
+		k.kept[g].handle.tell(&closing{done: one}, func(error) { one() })
+	}
+}
+
+// gone tells those who asked that every replica is closed.
+func (k *keeper) gone() {
+	k.left = true
+	for _, done := range k.leaving {
+		done()
 	}
 }

@@ -90,6 +90,7 @@ type (
 		found *wal.Opened
 		table *replica.Producers
 		start codec.Offset
+		opts  wal.Options // that it was opened with
 		err   error
 	}
 

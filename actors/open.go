@@ -13,6 +13,10 @@ func (p *Partition) open() {
 	p.results = make(map[codec.Index]any)
 	p.disk.house, p.disk.post, p.disk.nextLife = p.house, p.post, p.pub.nextLife
 	p.disk.lane = p.house.port.Lane(p.seat.dir)
+	if p.pub.closing.Load() {
+		p.leave(codec.Errorf(codec.Stopping, "the broker is stopping"))
+		return
+	}
 	p.pub.publishState(state{write: unavailable(p.seat.name), read: unavailable(p.seat.name)})
 	p.reopen()
 	p.born = p.disk.life
@@ -24,7 +28,7 @@ func (p *Partition) reopen() {
 	p.disk.life = p.disk.nextLife()
 	life, way := p.disk.life, &onItsWay{}
 	p.disk.opening = way
-	r := &rebuild{fs: p.house.fs, seat: p.seat, walFileBytes: p.house.cfg.Ports.WALFileBytes}
+	r := &rebuild{fs: p.house.fs, seat: p.seat, opts: p.options()}
 	p.disk.lane.Do(func() {
 		m := &opened{}
 		if err := wal.Guard(func() error { m = r.run(); return m.err }); m.err == nil {
@@ -33,7 +37,7 @@ func (p *Partition) reopen() {
 		if m.found != nil {
 			way.log = m.found.Log
 		}
-		m.life = life
+		m.life, m.opts = life, r.opts
 		p.post(m)
 	})
 }
@@ -44,17 +48,16 @@ type rebuild struct {
 	fs   wal.FS
 	seat seat
 
-	walFileBytes int64
+	opts wal.Options
 
 	table *replica.Producers
 	start codec.Offset
 }
 
 func (r *rebuild) run() *opened {
-	o := wal.Options{SegmentBytes: r.seat.settings.segmentBytes, NoSync: r.seat.settings.noSync, WALFileBytes: r.walFileBytes}
 	var committed []codec.Descriptor
 	var indexes []codec.Index
-	found, err := wal.Open(r.fs, r.seat.dir, o, func(e *wal.Entry) {
+	found, err := wal.Open(r.fs, r.seat.dir, r.opts, func(e *wal.Entry) {
 		if start, ok, err := codec.ParseStartEntry(e.Data); ok && err == nil && e.Type == 0 {
 			r.start = max(r.start, start)
 		}
@@ -101,8 +104,22 @@ func (p *Partition) opened(m *opened) {
 		p.quarantine(err)
 		return
 	}
+	if m.opts != p.options() {
+		p.reconfigure()
+	}
+	if p.pub.view.Load() == nil {
+		// What is known to be committed may be read before anything can be
+		// written: a full disk must not keep readers out.
+		p.publish()
+		p.pub.publishState(state{open: true, write: unavailable(p.seat.name)})
+	}
 	p.mind.Campaign()
 	p.carryOut(p.mind.Take())
+}
+
+// options are the log's, as the topic's settings have them.
+func (p *Partition) options() wal.Options {
+	return wal.Options{SegmentBytes: p.seat.settings.segmentBytes, NoSync: p.seat.settings.noSync, WALFileBytes: p.house.cfg.Ports.WALFileBytes}
 }
 
 // begin makes the mind, and the machine as of the snapshot.

@@ -45,9 +45,27 @@ type seat struct {
 	machine  func() machine // makes the state machine; nil for none
 }
 
+// with is s with the settings that the handle has now.
+func (s seat) with(h *Handle) seat {
+	s.settings = *h.set.Load()
+	return s
+}
+
 // Receive is the life of one replica. It only names what happens; each method
-// runs to its end and none waits.
+// runs to its end and none waits. A turn that panics answers everyone before
+// the supervisor hears of it.
 func (p *Partition) Receive(c actor.Context) {
+	panicked := true
+	defer func() {
+		if panicked {
+			p.crashed()
+		}
+	}()
+	p.receive(c)
+	panicked = false
+}
+
+func (p *Partition) receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
 		p.self = c.Self()
@@ -94,8 +112,6 @@ func (p *Partition) Receive(c actor.Context) {
 		}
 	case *burying:
 		p.bury(m)
-	case *actor.Restarting:
-		p.crashed()
 	}
 }
 
@@ -213,6 +229,10 @@ func (p *Partition) crashed() {
 	p.waiters.all()
 	p.pub.publishState(state{write: unavailable(p.seat.name), read: unavailable(p.seat.name)})
 	p.disk.letGo()
+	if m := p.leaving; m != nil {
+		p.leaving = nil
+		p.disk.lane.Do(m.done)
+	}
 }
 
 func unavailable(name string) *codec.Error {

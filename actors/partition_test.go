@@ -125,7 +125,7 @@ func (s *stage) start() {
 	require.NoError(s.t, err)
 	s.house.broker = ear
 	s.handle = newHandle(s.house, codec.TopicPartition{Topic: "t"}, "t/0")
-	s.handle.max.Store(int64(s.seat.settings.messageBytesMax))
+	s.handle.set.Store(&s.seat.settings)
 	pid, err := s.house.system.Root.SpawnNamed(s.house.props(func() actor.Actor {
 		return &Partition{house: s.house, seat: s.seat, pub: s.handle}
 	}), "partition-2")
@@ -151,7 +151,7 @@ func (s *stage) close() {
 	<-done
 }
 
-func (s *stage) end() { s.close(); s.pool.Close() }
+func (s *stage) end() { s.close(); <-s.pool.Close() }
 
 type outcome struct {
 	codec.Produced

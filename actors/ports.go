@@ -60,8 +60,13 @@ const (
 	houseworkEvery = 10 * time.Second       // retention, and rest after a write
 	retryEvery     = time.Second            // looking for room on a full disk
 	stallAfter     = 10 * time.Second       // a write that takes longer has an unknown outcome
+	dismissAfter   = time.Minute            // from the burial of a replica to the end of its actor
 	closeWait      = 5 * time.Second        // for the disk, before a log is closed
 	inFlightBytes  = 256 << 20
 	snapshotEvery  = 1000 // commands between snapshots of metadata
 	reserveBytes   = 2 * wal.SegmentBytesDefault
+	// reopenBytes must be free for a full log to be opened again. It is less
+	// than the reserve, below which producers are refused: retention and trims
+	// write a little to make much room.
+	reopenBytes = 64 << 10
 )

@@ -62,10 +62,17 @@ func Start(ctx context.Context, cfg Config) (*Broker, error) {
 func wait(ctx context.Context, cfg Config, pool *wal.Pool, lock io.Closer) (*Broker, error) {
 	started := make(chan error, 1)
 	b := Launch(cfg, func(err error) { started <- err })
-	b.end = func() {
-		pool.Close()
-		_ = lock.Close()
+	b.end = func(ctx context.Context) error {
+		select {
+		case <-pool.Close():
+		case <-ctx.Done():
+			return fmt.Errorf("close broker: %w: a disk hangs, and its directory stays locked", ctx.Err())
+		}
+		if b.ended.Swap(true) {
+			return nil
+		}
 		b.house.system.Shutdown()
+		return lock.Close()
 	}
 	var err error
 	select {
@@ -74,7 +81,9 @@ func wait(ctx context.Context, cfg Config, pool *wal.Pool, lock io.Closer) (*Bro
 		err = ctx.Err()
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("start broker: %w", err), b.Close(context.WithoutCancel(ctx)))
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWait)
+		defer cancel()
+		return nil, errors.Join(fmt.Errorf("start broker: %w", err), b.Close(last))
 	}
 	return b, nil
 }
@@ -87,8 +96,7 @@ func (b *Broker) Close(ctx context.Context) error {
 	b.Leave(func() { close(done) })
 	select {
 	case <-done:
-		b.end()
-		return nil
+		return b.end(ctx)
 	case <-ctx.Done():
 		return fmt.Errorf("close broker: %w: a disk may hang", ctx.Err())
 	}

@@ -34,14 +34,14 @@ func (k *keeper) keep(a cluster.Assignment) {
 	t := k.kept[g]
 	if t == nil {
 		t = &kept{handle: newHandle(k.house, tp, tp.String()), seat: s, phase: preparing}
-		t.handle.max.Store(int64(s.settings.messageBytesMax))
+		t.handle.set.Store(&s.settings)
 		k.kept[g], k.order = t, append(k.order, g)
 		k.prepare(t, a.Initialized)
 		return
 	}
 	if t.seat.settings != s.settings {
 		t.seat.settings = s.settings
-		t.handle.max.Store(int64(s.settings.messageBytesMax))
+		t.handle.set.Store(&s.settings)
 		if pid := t.handle.pid.Load(); pid != nil {
 			k.house.send(pid, &configure{s.settings})
 		}
@@ -77,6 +77,10 @@ func (k *keeper) prepared(m *prepared) {
 	}
 	if m.err != nil {
 		k.house.log.Error("cannot make a replica", "partition", t.seat.name, "error", m.err)
+		if wal.IsFull(m.err) || wal.IsExhausted(m.err) {
+			g := m.group
+			k.house.clock.After(k.house.jitter(retryEvery), func() { k.post(&prepareAgain{g}) })
+		}
 		t.err, t.phase = diskError(t.seat.name, m.err), open
 		t.handle.publishState(state{write: diskError(t.seat.name, m.err), read: diskError(t.seat.name, m.err)})
 		k.tellWaiting()
@@ -85,6 +89,14 @@ func (k *keeper) prepared(m *prepared) {
 	t.phase = initializing
 	t.err = errToldNobody
 	k.initializeAll()
+}
+
+// prepareAgain tries to make a replica for which there was no room.
+func (k *keeper) prepareAgain(m *prepareAgain) {
+	if t := k.kept[m.group]; t != nil && t.handle.pid.Load() == nil && t.phase == open && k.leaving == nil {
+		t.phase, t.err = preparing, nil
+		k.prepare(t, false)
+	}
 }
 
 // errToldNobody marks a replica whose directory exists, unknown to metadata.
@@ -173,8 +185,10 @@ func (k *keeper) buried(m *buried) {
 		k.house.log.Error("cannot remove a deleted replica", "partition", t.seat.name, "error", m.err)
 		return
 	}
-	if pid := t.handle.pid.Load(); pid != nil {
-		k.ctx.Poison(pid) // behind what it still has to answer
+	if pid := t.handle.pid.Swap(nil); pid != nil {
+		// What stands in a mailbox behind the end of its actor is never answered,
+		// so the end comes when nobody can be sending any more.
+		k.house.clock.After(dismissAfter, func() { k.post(&dismiss{pid}) })
 	}
 	delete(k.kept, m.group)
 	for i := range k.order {

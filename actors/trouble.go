@@ -93,7 +93,7 @@ func (p *Partition) roomFound(m *room) {
 	if m.life != p.disk.life || p.disk.closed {
 		return
 	}
-	if m.err != nil || m.free < p.house.reserve {
+	if m.err != nil || m.free < reopenBytes {
 		p.retryLater()
 		return
 	}

@@ -34,9 +34,10 @@ type engine struct {
 }
 
 // walFileBytes is when the library begins another file, unless told
-// otherwise. It keeps the tail in memory, so a file is small; at a hundred
-// bytes an entry it holds ten thousand batches.
-const walFileBytes = 1 << 20
+// otherwise. It keeps the tail in memory, so a file is small: a thousand idle
+// logs with full tails take 300 MB. At a hundred bytes an entry it holds two
+// and a half thousand batches.
+const walFileBytes = 256 << 10
 
 func walName(first codec.Index) string { return fmt.Sprintf("%020d", first) }
 
@@ -114,6 +115,10 @@ func (e *engine) append(entries []Entry, synced codec.Index) error {
 		defer recovered(&err)
 		return e.lib.WriteBatch(&e.batch)
 	})
+	if err != nil && rolled {
+		// The library fsyncs a file that it ends: it may be that which failed.
+		return &SyncFailed{fmt.Errorf("append to WAL, ending a file: %w", err)}
+	}
 	if err != nil {
 		return fmt.Errorf("append to WAL: %w", err)
 	}

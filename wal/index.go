@@ -129,6 +129,15 @@ func (x *Index) add(e *Entry) {
 	}
 }
 
+// follows says whether a batch may lie at p: behind the last one, or at the
+// beginning of a segment that it names.
+func (x *Index) follows(p Place, base codec.Offset) bool {
+	if p.Segment == x.active.base {
+		return p.Position == x.active.bytes
+	}
+	return p.Position == 0 && p.Segment == base
+}
+
 func (x *Index) addBatch(e *Entry, d codec.Descriptor) {
 	if d.BaseOffset != x.next {
 		panic(fmt.Sprintf("wal: entry %d of %s has base offset %d, want %d", e.Index, x.dir, d.BaseOffset, x.next))

@@ -45,7 +45,12 @@ func Inspect(fs FS, dir string, visit func(*Inspection) error) (*Report, error) 
 		return nil, err
 	}
 	in := &inspector{fs: fs, dir: dir, visit: visit, report: Report{Hard: hard.now, Last: hard.now.Before, Next: hard.now.Next}}
-	if err := in.run(); err != nil {
+	in.proven = max(hard.now.Durable, hard.now.Commit)
+	if err := in.run(func(f found) error { in.proven = max(in.proven, f.Synced); return nil }); err != nil {
+		return &in.report, err
+	}
+	in.damage, in.report.Torn = nil, "" // that was only to learn what is proven
+	if err := in.run(in.meet); err != nil {
 		return &in.report, err
 	}
 	if in.damage == nil && in.report.Last < max(hard.now.Commit, hard.now.Durable) {
@@ -60,9 +65,11 @@ type inspector struct {
 	visit  func(*Inspection) error
 	report Report
 	damage error
+	proven codec.Index // entries up to it were fsynced: a bad one is damage
 }
 
-func (in *inspector) run() error {
+// run shows meet every entry of the log.
+func (in *inspector) run(meet func(found) error) error {
 	list, _, err := listSnapshots(in.fs, filepath.Join(in.dir, snapshotDir))
 	if err != nil {
 		return err
@@ -81,7 +88,7 @@ func (in *inspector) run() error {
 		if err != nil {
 			return fmt.Errorf("read WAL: %w", err)
 		}
-		good, bad, err := walkWAL(p, first, in.meet)
+		good, bad, err := walkWAL(p, first, meet)
 		if err != nil {
 			return err
 		}
@@ -146,7 +153,12 @@ func (in *inspector) payload(i *Inspection) error {
 		return nil
 	}
 	i.Damage = err
-	in.blame(corruptf(filepath.Join(dir, segmentName(i.Place.Segment)), i.Place.Position, "entry %d: %v", i.Index, err))
+	where := corruptf(filepath.Join(dir, segmentName(i.Place.Segment)), i.Place.Position, "entry %d: %v", i.Index, err)
+	if i.Index > in.proven {
+		in.report.Torn = where.Error() // Open cuts it
+		return nil
+	}
+	in.blame(where)
 	return nil
 }
 

@@ -40,7 +40,7 @@ type Options struct {
 	// CacheBytes bounds the entry data kept in memory for consensus, 32 KiB
 	// by default. What is not yet applied is always kept.
 	CacheBytes int
-	// WALFileBytes is the size at which a file of descriptors is ended, 1 MiB
+	// WALFileBytes is the size at which a file of descriptors is ended, 256 KiB
 	// by default. Its tail is kept in memory; tests make it small.
 	WALFileBytes int64
 }
@@ -313,7 +313,7 @@ func (s *segmentWriter) resume(base codec.Offset, position int64) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("size of segment: %w", err), f.Close())
 	}
-	s.file, s.base, s.position, s.allocated, s.written, s.namesNew = f, base, position, size, true, true
+	s.file, s.base, s.position, s.allocated, s.durable, s.written, s.namesNew = f, base, position, size, position, true, true
 	return nil
 }
 
@@ -391,7 +391,11 @@ func (l *Log) Close() error {
 	if l.ended == nil {
 		l.ended = ErrClosed
 	}
-	errs := []error{l.seg.close()}
+	var errs []error
+	if IsFull(l.ended) && l.sync {
+		errs = append(errs, l.seg.cutBack())
+	}
+	errs = append(errs, l.seg.close())
 	if l.wal != nil {
 		errs = append(errs, l.wal.close())
 	}

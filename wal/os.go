@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -160,16 +161,23 @@ func (f osFile) Allocate(off, n int64) error {
 	if err != nil {
 		return err
 	}
-	if cerr := raw.Control(func(fd uintptr) { err = unix.Fallocate(int(fd), 0, off, n) }); cerr != nil {
-		return cerr
-	}
-	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) {
+	err = uninterrupted(raw, func(fd int) error { return unix.Fallocate(fd, 0, off, n) })
+	if err == nil || errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) {
 		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("allocate %s: %w", f.f.Name(), err)
+	return fmt.Errorf("allocate %s: %w", f.f.Name(), err)
+}
+
+// uninterrupted makes a call again that a signal ended.
+func uninterrupted(raw syscall.RawConn, call func(fd int) error) (err error) {
+	for {
+		if cerr := raw.Control(func(fd uintptr) { err = call(int(fd)) }); cerr != nil {
+			return cerr
+		}
+		if !errors.Is(err, unix.EINTR) {
+			return err
+		}
 	}
-	return nil
 }
 
 // Sync is fdatasync: the bytes, and the size when it changed.
@@ -178,10 +186,7 @@ func (f osFile) Sync() error {
 	if err != nil {
 		return err
 	}
-	if cerr := raw.Control(func(fd uintptr) { err = unix.Fdatasync(int(fd)) }); cerr != nil {
-		return cerr
-	}
-	if err != nil {
+	if err := uninterrupted(raw, unix.Fdatasync); err != nil {
 		return fmt.Errorf("fdatasync %s: %w", f.f.Name(), err)
 	}
 	return nil

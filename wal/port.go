@@ -227,12 +227,17 @@ func (p *Pool) work() {
 	}
 }
 
-// Close waits until all jobs were run, those that they cause included, and
-// the goroutines have ended.
-func (p *Pool) Close() {
+// Close lets the goroutines end when all jobs were run, those that they cause
+// included. The channel is closed when they have: never while a disk hangs.
+func (p *Pool) Close() <-chan struct{} {
 	p.mu.Lock()
 	p.closed = true
 	p.wake.Broadcast()
 	p.mu.Unlock()
-	p.ended.Wait()
+	ended := make(chan struct{})
+	go func() {
+		p.ended.Wait()
+		close(ended)
+	}()
+	return ended
 }

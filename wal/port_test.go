@@ -80,7 +80,7 @@ func TestThePoolRunsEverythingItIsGiven(t *testing.T) {
 			p.Run(func() { mu.Lock(); n++; mu.Unlock() })
 		})
 	}
-	p.Close()
+	<-p.Close()
 	require.Equal(t, 200, n)
 }
 

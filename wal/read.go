@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 )
 
 // readFull reads len(p) bytes at off, or as many as there are.
@@ -65,10 +66,17 @@ func MakeDir(fs FS, dir string) error {
 	if err := fs.MkdirAll(dir); err != nil {
 		return fmt.Errorf("make directory: %w", err)
 	}
-	for _, d := range fresh {
-		if err := fs.SyncDir(filepath.Dir(d)); err != nil {
+	// Names that were there may have been made by a process that was killed
+	// before it fsynced them. Above the nearest, where this process may not be
+	// allowed to, it is enough to try.
+	nearest := filepath.Dir(filepath.Clean(dir))
+	for d := nearest; ; d = filepath.Dir(d) {
+		err := fs.SyncDir(d)
+		if err != nil && (d == nearest || slices.Contains(fresh, d)) {
 			return fmt.Errorf("make directory: %w", &SyncFailed{err})
 		}
+		if d == filepath.Dir(d) {
+			return nil
+		}
 	}
-	return nil
 }

@@ -115,7 +115,14 @@ type recovery struct {
 // disk's.
 func Open(fs FS, dir string, o Options, visit func(*Entry)) (*Opened, error) {
 	r := &recovery{fs: fs, dir: dir, opts: o.withDefaults(), visit: visit}
+	finished := false
+	defer func() {
+		if !finished && r.hard != nil { // a broken invariant passes through here
+			_ = r.hard.file.Close()
+		}
+	}()
 	opened, err := r.open()
+	finished = true
 	if errors.Is(err, iofs.ErrNotExist) {
 		err = corruptf(dir, -1, "a file that must be there is missing: %v", err)
 	}
@@ -132,8 +139,16 @@ func (r *recovery) open() (o *Opened, err error) {
 	if r.hard, err = openHard(r.fs, r.path(hardName)); err != nil {
 		return nil, err
 	}
+	snap, err := newestSnapshot(r.fs, r.path(snapshotDir), r.hard.now.Before)
+	if err != nil {
+		return nil, err
+	}
+	if snap != nil {
+		// A snapshot is of committed entries, and was made durable behind them.
+		r.hard.now.Commit = max(r.hard.now.Commit, snap.Index)
+	}
 	h := r.hard.now
-	r.proven = max(h.Durable, h.Before)
+	r.proven = max(h.Durable, h.Before, h.Commit)
 	r.x = newIndex(r.fs, r.path(segmentDir), h, r.opts)
 	if err := r.finishTruncation(); err != nil {
 		return nil, err
@@ -151,10 +166,6 @@ func (r *recovery) open() (o *Opened, err error) {
 		return nil, err
 	}
 	r.x.own()
-	snap, err := newestSnapshot(r.fs, r.path(snapshotDir), h.Before)
-	if err != nil {
-		return nil, err
-	}
 	log, err := r.writer()
 	if err != nil {
 		return nil, err
@@ -259,6 +270,9 @@ func (r *recovery) meet(f found) error {
 	}
 	if ok && d.BaseOffset != r.x.Next() {
 		return corruptf(r.path(walDir), f.At, "entry %d has base offset %d, want %d", f.Index, d.BaseOffset, r.x.Next())
+	}
+	if ok && !r.x.follows(f.Place, d.BaseOffset) {
+		return corruptf(r.path(walDir), f.At, "entry %d says that its batch lies at byte %d of segment %d, which does not follow from the one before", f.Index, f.Place.Position, f.Place.Segment)
 	}
 	e := f.Entry
 	r.x.Add([]Entry{e})

@@ -104,9 +104,9 @@ func (r *recovery) settleHard(l *Log) error {
 	if term, _ := r.x.Term(r.x.Last()); next.Term < term {
 		next.Term, next.Vote = term, 0
 	}
-	if next.Durable = l.synced; next.Durable == l.hard.now.Durable && next.Term == l.hard.now.Term {
-		return nil
-	}
+	next.Durable = l.synced
+	// It is written in any case: the slot that was read may be one whose fsync
+	// failed, and which only the page cache has.
 	return l.hard.write(next)
 }
 

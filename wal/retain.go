@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/troupe-mq/troupe/codec"
 )
@@ -153,6 +154,29 @@ func Delete(fs FS, dir string) error {
 	}
 	if err := fs.RemoveAll(gone); err != nil {
 		return fmt.Errorf("delete log: %w", err)
+	}
+	return nil
+}
+
+// Sweep removes what an unfinished Create or Delete left in data: no log of
+// anybody.
+func Sweep(fs FS, data string) error {
+	names, err := fs.ReadDir(data)
+	if err != nil {
+		return fmt.Errorf("sweep: %w", err)
+	}
+	for _, n := range names {
+		if !strings.HasSuffix(n.Name, ".gone") && !strings.HasSuffix(n.Name, ".new") {
+			continue
+		}
+		if err := fs.RemoveAll(filepath.Join(data, n.Name)); err != nil {
+			return fmt.Errorf("sweep: %w", err)
+		}
+	}
+	// The names of logs may have been made by a process that was killed before
+	// it fsynced them.
+	if err := fs.SyncDir(data); err != nil {
+		return &SyncFailed{fmt.Errorf("sweep: %w", err)}
 	}
 	return nil
 }

@@ -1,6 +1,8 @@
 package wal
 
 import (
+	"encoding/binary"
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
@@ -133,6 +135,60 @@ func (b *bench) extent(dir, name string, p []byte, acked codec.Index) (size int)
 	})
 	require.NoError(b.t, err)
 	return size
+}
+
+// An entry whose checksum holds says that its batch lies where none can.
+func TestAnAbsurdPlaceIsDamage(t *testing.T) {
+	for _, place := range []Place{{0, math.MaxInt64 - 10}, {0, -5000}, {0, math.MinInt64}, {-7, 0}, {0, 0}, {9, 0}} {
+		b := newBenchIn(t, inMemory(t), Options{})
+		b.put(3, 1, 100)
+		require.NoError(t, b.Log.Rest(b.Index.Last()))
+		require.NoError(t, b.Log.Close())
+		name := filepath.Join(b.dir, walDir, walName(2))
+		p, err := os.ReadFile(name)
+		require.NoError(t, err)
+		var out []byte
+		_, _, err = walkWAL(p, 2, func(f found) error {
+			if f.Index == 4 {
+				f.Place = place
+			}
+			one := appendEntry(nil, &f.Entry, f.Synced)
+			out = append(binary.AppendUvarint(out, uint64(len(one))), one...)
+			return nil
+		})
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(name, out, 0o600))
+		_, err = Open(OS{}, b.dir, b.opts, nil)
+		require.True(t, IsCorrupt(err), "%v: %v", place, err)
+	}
+}
+
+// What Open cuts as the torn end of a last group is no damage to Inspect.
+func TestInspectTellsATornEndFromDamage(t *testing.T) {
+	b := newBenchIn(t, inMemory(t), Options{})
+	b.put(1, 1, 100)
+	require.NoError(t, b.Log.Rest(b.Index.Last()))
+	b.put(1, 1, 100)
+	end := b.Index.active.bytes
+	require.NoError(t, b.Log.Close())
+	name := filepath.Join(b.dir, segmentDir, segmentName(0))
+	rot := func(at int64) {
+		p, err := os.ReadFile(name)
+		require.NoError(t, err)
+		p[at] ^= 1
+		require.NoError(t, os.WriteFile(name, p, 0o600))
+	}
+	rot(end - 10)
+	r, err := Inspect(OS{}, b.dir, nil)
+	require.NoError(t, err)
+	require.Contains(t, r.Torn, "entry 3")
+	o, err := Open(OS{}, b.dir, b.opts, nil)
+	require.NoError(t, err)
+	require.Equal(t, 1, o.Cut)
+	require.NoError(t, o.Log.Close())
+	rot(80)
+	_, err = Inspect(OS{}, b.dir, nil)
+	require.True(t, IsCorrupt(err))
 }
 
 func TestAMissingOrShortFileIsDamage(t *testing.T) {

@@ -34,6 +34,7 @@ type segmentWriter struct {
 	base      codec.Offset
 	position  int64 // where the next batch goes
 	allocated int64 // bytes that the file has room for
+	durable   int64 // of position, as of the last sync
 	namesNew  bool  // the file's name is not durable yet
 	written   bool  // bytes were written since the last sync
 
@@ -74,7 +75,7 @@ func (s *segmentWriter) roll(base codec.Offset) error {
 	if err != nil {
 		return fmt.Errorf("make segment: %w", err)
 	}
-	s.file, s.base, s.position, s.allocated, s.namesNew, s.written = f, base, 0, 0, true, true
+	s.file, s.base, s.position, s.allocated, s.durable, s.namesNew, s.written = f, base, 0, 0, 0, true, true
 	// A file of this name may be left from before a crash or a cut.
 	if err := f.Truncate(0); err != nil {
 		return fmt.Errorf("clear segment: %w", err)
@@ -156,8 +157,17 @@ func (s *segmentWriter) sync() error {
 			return &SyncFailed{err}
 		}
 	}
-	s.written, s.namesNew = false, false
+	s.written, s.namesNew, s.durable = false, false, s.position
 	return nil
+}
+
+// cutBack gives room back that a full disk has for what is not durable, and
+// for what was made ahead.
+func (s *segmentWriter) cutBack() error {
+	if s.file == nil {
+		return nil
+	}
+	return s.file.Truncate(s.durable)
 }
 
 // close lets the file go as it is.

@@ -118,6 +118,11 @@ func (l *Log) WriteSnapshot(s Snapshot) (previous codec.Index, err error) {
 }
 
 func (l *Log) writeSnapshot(s Snapshot) (previous codec.Index, err error) {
+	if s.Index > l.synced {
+		if err := l.syncAll(); err != nil {
+			return 0, err
+		}
+	}
 	dir := filepath.Join(l.dir, snapshotDir)
 	name := filepath.Join(dir, snapshotName(s.Index))
 	if err := writeWhole(l.fs, name+".new", s.encode()); err != nil {

@@ -145,9 +145,13 @@ func (v *View) open(s *segment) (*segmentReader, error) {
 	return &segmentReader{v, s, f, name}, nil
 }
 
+// readMax bounds what one read returns, whatever is asked for.
+const readMax = 1 << 30
+
 // read appends the batches from offset on; m is a mark before it.
 func (r *segmentReader) read(dst []byte, m mark, offset codec.Offset, maxBytes int) ([]byte, error) {
 	whole := len(dst)
+	maxBytes = min(maxBytes, readMax)
 	want := max(maxBytes, codec.BatchHeaderBytes) + markBytes
 	at, next := m.position, m.offset
 	for {
