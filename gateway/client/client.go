@@ -63,7 +63,8 @@ type Client struct {
 
 // Dial connects to the first of servers that answers. Later, when that
 // connection is lost, the next request connects anew. The error is a
-// *codec.Error that says why for each server.
+// *codec.Error that says why for each server; when ctx has ended it is ctx's
+// beside it.
 func Dial(ctx context.Context, servers []string, o Options) (*Client, error) {
 	if len(servers) == 0 {
 		return nil, codec.Errorf(codec.InvalidArgument, "no server to connect to")
@@ -74,7 +75,7 @@ func Dial(ctx context.Context, servers []string, o Options) (*Client, error) {
 	}
 	c.dialing <- struct{}{}
 	if _, err := c.any(ctx); err != nil {
-		return nil, err
+		return nil, errors.Join(err, ctx.Err())
 	}
 	return c, nil
 }

@@ -244,3 +244,11 @@ func TestSlotsAreBounded(t *testing.T) {
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.Equal(t, 1023, n-1, "as HELLO allowed, short of the ping")
 }
+
+// Whoever gives up is told so, not only that no server answered.
+func TestADialThatIsGivenUp(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_, err := Dial(ctx, []string{"127.0.0.1:1"}, Options{})
+	require.ErrorIs(t, err, context.Canceled)
+}
