@@ -2,7 +2,6 @@ package actors
 
 import (
 	"fmt"
-	"path/filepath"
 	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -55,51 +54,6 @@ const (
 	opening
 	open
 	leavingForGood
-)
-
-// Messages to the keeper.
-type (
-	settled struct {
-		id  identity
-		err error
-	}
-	// ready tells that a replica serves, or why it does not.
-	ready struct {
-		group codec.GroupID
-		err   error
-	}
-	prepared struct {
-		group codec.GroupID
-		err   error
-	}
-	buried struct {
-		group codec.GroupID
-		err   error
-	}
-	initialized struct {
-		groups []codec.GroupID
-		err    error
-	}
-	founded struct{ err error }
-	// whenOpen asks to be told when every partition of a topic has reported.
-	whenOpen struct {
-		topic codec.Topic
-		done  func(error)
-	}
-	leave struct{ done func() }
-	// allClosed says that the last replica was closed.
-	allClosed struct{}
-	// passed calls done when the keeper has dealt with all that came before.
-	passed struct{ done func() }
-	// prepareAgain comes some time after there was no room for a replica.
-	prepareAgain struct{ group codec.GroupID }
-	// dismiss ends the actor of a replica that was buried.
-	dismiss  struct{ pid *actor.PID }
-	beat     struct{}
-	measured struct {
-		free int64
-		err  error
-	}
 )
 
 // Receive names what happens to a broker as a whole.
@@ -242,139 +196,5 @@ func (k *keeper) start(err error) {
 		done := k.started
 		k.started = nil
 		done(err)
-	}
-}
-
-// whenOpen keeps m until its topic has reported.
-func (k *keeper) whenOpen(m *whenOpen) {
-	if k.leaving != nil {
-		m.done(errStopping)
-		return
-	}
-	k.waiting = append(k.waiting, m)
-	k.tellWaiting()
-}
-
-var errStopping = codec.Errorf(codec.Stopping, "the broker is stopping")
-
-// tellWaiting answers those whose topics have reported in full, and the start.
-func (k *keeper) tellWaiting() {
-	keep := k.waiting[:0]
-	for _, w := range k.waiting {
-		if done, err := k.topicOpen(w.topic); done {
-			w.done(err)
-			continue
-		}
-		keep = append(keep, w)
-	}
-	clear(k.waiting[len(keep):])
-	k.waiting = keep
-	if k.started != nil && k.allOpen() {
-		k.start(nil)
-	}
-}
-
-// topicOpen says whether each partition of a topic that lives here has
-// reported, and the first trouble among them.
-func (k *keeper) topicOpen(name codec.Topic) (done bool, err error) {
-	s := k.published.Load()
-	if s == nil {
-		return false, nil
-	}
-	topic, ok := s.Topics[name]
-	if !ok {
-		return true, unknownTopic(name)
-	}
-	for _, p := range topic.Partitions {
-		t := k.kept[p.Group]
-		if t == nil || t.phase < open {
-			return false, nil
-		}
-		if err == nil {
-			err = t.err
-		}
-	}
-	return true, err
-}
-
-// metadataServes says whether the published metadata is all of it: before its
-// replica leads, entries that were acknowledged may not be applied yet.
-func (k *keeper) metadataServes() bool {
-	t := k.kept[codec.MetadataGroup]
-	if t == nil || t.phase != open {
-		return false
-	}
-	// Without room it still shows what was committed, and opens by itself.
-	c := codec.CodeOf(t.err)
-	return t.err == nil || (c == codec.DiskFull || c == codec.Overloaded) && k.published.Load() != nil
-}
-
-func (k *keeper) allOpen() bool {
-	s := k.published.Load()
-	if s == nil || s.Cluster == (codec.UUID{}) || !k.metadataServes() {
-		return false
-	}
-	for name := range s.Topics {
-		if done, _ := k.topicOpen(name); !done {
-			return false
-		}
-	}
-	return true
-}
-
-// beat measures the room on the disk.
-func (k *keeper) beat() {
-	if k.leaving != nil {
-		return
-	}
-	h := k.house
-	h.port.Lane(filepath.Join(h.cfg.Dir, "room")).Do(func() {
-		free, err := h.fs.Free(h.cfg.Dir)
-		k.post(&measured{free, err})
-	})
-}
-
-func (k *keeper) measured(m *measured) {
-	short := m.err == nil && m.free < k.house.reserve
-	if k.house.short.Swap(short) != short {
-		k.house.log.Warn("room on the disk changed", "free", m.free, "reserve", k.house.reserve, "refusing", short)
-	}
-	k.house.clock.After(k.house.jitter(retryEvery), func() { k.post(beat{}) })
-}
-
-// leave closes every replica. All who ask for it are told when it is done.
-func (k *keeper) leave(m *leave) {
-	k.leaving = append(k.leaving, m.done)
-	if len(k.leaving) > 1 {
-		if k.left {
-			m.done()
-		}
-		return
-	}
-	for _, w := range k.waiting {
-		w.done(errStopping)
-	}
-	k.waiting = nil
-	if len(k.order) == 0 {
-		k.gone()
-		return
-	}
-	var open atomic.Int64
-	open.Store(int64(len(k.order)))
-	one := func() {
-		if open.Add(-1) == 0 {
-			k.post(allClosed{})
-		}
-	}
-	for _, g := range k.order {
-		k.kept[g].handle.tell(&closing{done: one}, func(error) { one() })
-	}
-}
-
-// gone tells those who asked that every replica is closed.
-func (k *keeper) gone() {
-	k.left = true
-	for _, done := range k.leaving {
-		done()
 	}
 }

@@ -1,0 +1,80 @@
+package actors
+
+import "github.com/troupe-mq/troupe/codec"
+
+// whenOpen keeps m until its topic has reported.
+func (k *keeper) whenOpen(m *whenOpen) {
+	if k.leaving != nil {
+		m.done(errStopping)
+		return
+	}
+	k.waiting = append(k.waiting, m)
+	k.tellWaiting()
+}
+
+var errStopping = codec.Errorf(codec.Stopping, "the broker is stopping")
+
+// tellWaiting answers those whose topics have reported in full, and the start.
+func (k *keeper) tellWaiting() {
+	keep := k.waiting[:0]
+	for _, w := range k.waiting {
+		if done, err := k.topicOpen(w.topic); done {
+			w.done(err)
+			continue
+		}
+		keep = append(keep, w)
+	}
+	clear(k.waiting[len(keep):])
+	k.waiting = keep
+	if k.started != nil && k.allOpen() {
+		k.start(nil)
+	}
+}
+
+// topicOpen says whether each partition of a topic that lives here has
+// reported, and the first trouble among them.
+func (k *keeper) topicOpen(name codec.Topic) (done bool, err error) {
+	s := k.published.Load()
+	if s == nil {
+		return false, nil
+	}
+	topic, ok := s.Topics[name]
+	if !ok {
+		return true, unknownTopic(name)
+	}
+	for _, p := range topic.Partitions {
+		t := k.kept[p.Group]
+		if t == nil || t.phase < open {
+			return false, nil
+		}
+		if err == nil {
+			err = t.err
+		}
+	}
+	return true, err
+}
+
+// metadataServes says whether the published metadata is all of it: before its
+// replica leads, entries that were acknowledged may not be applied yet.
+func (k *keeper) metadataServes() bool {
+	t := k.kept[codec.MetadataGroup]
+	if t == nil || t.phase != open {
+		return false
+	}
+	// Without room it still shows what was committed, and opens by itself.
+	c := codec.CodeOf(t.err)
+	return t.err == nil || (c == codec.DiskFull || c == codec.Overloaded) && k.published.Load() != nil
+}
+
+func (k *keeper) allOpen() bool {
+	s := k.published.Load()
+	if s == nil || s.Cluster == (codec.UUID{}) || !k.metadataServes() {
+		return false
+	}
+	for name := range s.Topics {
+		if done, _ := k.topicOpen(name); !done {
+			return false
+		}
+	}
+	return true
+}
