@@ -169,6 +169,12 @@ func TestALostDirectoryIsNotMadeAgain(t *testing.T) {
 	o := produceTo(t, b, codec.TopicPartition{Topic: "t"}, batchOf(t, 1, 10))
 	require.Equal(t, codec.CorruptLog, codec.CodeOf(o.err), "%v", o.err)
 	require.NoError(t, produceTo(t, b, codec.TopicPartition{Topic: "t", Partition: 1}, batchOf(t, 1, 10)).err, "the other partition goes on")
+	altered := make(chan described, 1)
+	b.AlterTopic(codec.AlterTopic{Topic: "t", Settings: map[string]string{"retention.time": "1h"}}, func(d codec.TopicDescription, err error) { altered <- described{d, err} })
+	d := <-altered
+	require.NoError(t, d.err, "it was decided, whatever became of a partition")
+	require.Equal(t, "1h", d.Settings["retention.time"])
+	require.Empty(t, d.Partitions[0].Leader)
 	closeBroker(t, b)
 	require.NoError(t, os.RemoveAll(replicaDir(dir, 1, 1)))
 	_, err := Start(context.Background(), Config{Dir: dir, Node: "n1"})

@@ -52,6 +52,11 @@ func (m *metadata) settled() {
 		return
 	}
 	m.changed = false
+	if old := m.published.Load(); old != nil && m.state.Revision < old.Revision {
+		// The log was opened again and is gone over from its last snapshot: what
+		// was published does not go back.
+		return
+	}
 	state := m.state
 	m.published.Store(&state)
 	m.house.toBroker(metadataChanged{})

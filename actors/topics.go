@@ -31,7 +31,7 @@ func (b *Broker) CreateTopic(r codec.CreateTopic, reply func(codec.TopicDescript
 		Name: r.Topic, ID: b.house.newUUID(), Partitions: int(max(r.Partitions, 1)), Replicas: int(r.Replicas),
 		Settings: r.Settings, Now: b.house.clock.Now(),
 	}
-	b.house.decide(b.meta, c, b.describeWhenOpen(r.Topic, reply))
+	b.house.decide(b.meta, c, b.describeWhenOpen(r.Topic, func(open error) error { return open }, reply))
 }
 
 // AlterTopic changes settings of a topic, or gives it more partitions; reply
@@ -42,7 +42,9 @@ func (b *Broker) AlterTopic(r codec.AlterTopic, reply func(codec.TopicDescriptio
 		return
 	}
 	c := cluster.AlterTopic{Name: r.Topic, Partitions: int(r.Partitions), Settings: r.Settings}
-	b.house.decide(b.meta, c, b.describeWhenOpen(r.Topic, reply))
+	// A partition in trouble does not undo what was decided: its description
+	// shows no leader, and whoever uses it is told why.
+	b.house.decide(b.meta, c, b.describeWhenOpen(r.Topic, func(error) error { return nil }, reply))
 }
 
 // DeleteTopic removes a topic and its records; reply gets nil once that is
@@ -54,14 +56,16 @@ func (b *Broker) DeleteTopic(name codec.Topic, reply func(error)) {
 	})
 }
 
-func (b *Broker) describeWhenOpen(name codec.Topic, reply func(codec.TopicDescription, error)) func(cluster.Result, error) {
+// describeWhenOpen replies once all partitions of a topic have reported; judge
+// says what their trouble means to who asked.
+func (b *Broker) describeWhenOpen(name codec.Topic, judge func(error) error, reply func(codec.TopicDescription, error)) func(cluster.Result, error) {
 	return func(_ cluster.Result, err error) {
 		if err != nil {
 			reply(codec.TopicDescription{}, err)
 			return
 		}
 		b.house.toBroker(&whenOpen{name, func(err error) {
-			if err != nil {
+			if err = judge(err); err != nil {
 				reply(codec.TopicDescription{}, err)
 				return
 			}

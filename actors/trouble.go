@@ -88,7 +88,8 @@ func (p *Partition) lookForRoom(m retry) {
 	})
 }
 
-// roomFound opens the log again when the reserve is free.
+// roomFound opens the log again when there is a little room: enough to retain
+// and to trim. Producers are let in when the reserve is free.
 func (p *Partition) roomFound(m *room) {
 	if m.life != p.disk.life || p.disk.closed {
 		return
