@@ -44,7 +44,7 @@ func Launch(cfg Config, started func(error)) *Broker {
 			started(err)
 		},
 	}
-	if _, err := b.house.system.Root.SpawnNamed(b.house.props(func() actor.Actor { return k }), brokerName); err != nil {
+	if _, err := b.house.system.Root.SpawnNamed(b.house.props(func() actor.Actor { return k }, watched(&b.house.mail)), brokerName); err != nil {
 		panic("actors: spawn broker: " + err.Error())
 	}
 	return b

@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/troupe-mq/troupe/codec"
 )
@@ -11,18 +12,24 @@ import (
 // Mailboxes are unbounded, so the limit stands here, at the door, where
 // callers outside actors may wait.
 type credit struct {
+	clock Clock
+
 	mu      sync.Mutex
 	free    int64
 	max     int64
 	waiting []*waitingFor // first come, first served
+	waits   int64         // takers that had to wait
+	refused int64         // of them, those whose time was over first
+	waited  codec.Millis  // by all that do not wait any more
 }
 
 type waitingFor struct {
 	bytes int64
 	given chan struct{}
+	since codec.Millis
 }
 
-func newCredit(max int64) *credit { return &credit{free: max, max: max} }
+func newCredit(max int64, clock Clock) *credit { return &credit{free: max, max: max, clock: clock} }
 
 // take waits for bytes of credit, at most until ctx ends. What is larger than
 // the whole counts as the whole.
@@ -34,7 +41,8 @@ func (c *credit) take(ctx context.Context, bytes int64) error {
 		c.mu.Unlock()
 		return nil
 	}
-	w := &waitingFor{bytes, make(chan struct{})}
+	w := &waitingFor{bytes, make(chan struct{}), c.clock.Now()}
+	c.waits++
 	c.waiting = append(c.waiting, w)
 	c.mu.Unlock()
 	select {
@@ -51,6 +59,8 @@ func (c *credit) leave(w *waitingFor, why error) error {
 	for i := range c.waiting {
 		if c.waiting[i] == w {
 			c.waiting = append(c.waiting[:i], c.waiting[i+1:]...)
+			c.refused++
+			c.waited += c.clock.Now() - w.since
 			c.grant() // those behind it may ask for less
 			c.mu.Unlock()
 			return codec.Errorf(codec.Overloaded, "%d bytes are in flight, %d more must wait: %v", c.max, w.bytes, why)
@@ -74,8 +84,18 @@ func (c *credit) give(bytes int64) {
 func (c *credit) grant() {
 	for len(c.waiting) > 0 && c.free >= c.waiting[0].bytes {
 		c.free -= c.waiting[0].bytes
+		c.waited += c.clock.Now() - c.waiting[0].since
 		close(c.waiting[0].given)
 		c.waiting = c.waiting[1:]
+	}
+}
+
+// stats are counts since the start.
+func (c *credit) stats() CreditStats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return CreditStats{
+		Free: c.free, Max: c.max, Waiting: len(c.waiting), Waits: c.waits, Refused: c.refused, Waited: time.Duration(c.waited) * time.Millisecond,
 	}
 }
 

@@ -26,6 +26,9 @@ type Handle struct {
 	set   atomic.Pointer[settings]
 
 	closing atomic.Bool // a close was asked for; the actor may restart meanwhile
+
+	produced, fetched tallied
+	mail              atomic.Pointer[actor.Mailbox]
 }
 
 // state is what a partition's actor tells the world. It never changes once
@@ -147,6 +150,9 @@ func (h *Handle) Read(dst []byte, offset codec.Offset, maxBytes int) ([]byte, er
 		out, err := v.Read(dst, offset, maxBytes)
 		if errors.Is(err, wal.ErrGone) && h.view.Load() != v {
 			continue
+		}
+		if err == nil {
+			h.readBatches(out[len(dst):], offset)
 		}
 		return out, h.judge(err)
 	}

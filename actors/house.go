@@ -29,6 +29,8 @@ type house struct {
 	credit  *credit
 	reserve int64       // bytes of disk that are kept free
 	short   atomic.Bool // less than the reserve is free
+	tallies tallies
+	mail    atomic.Pointer[actor.Mailbox] // the keeper's
 }
 
 // brokerName is the id of the root actor.
@@ -44,7 +46,10 @@ func newHouse(cfg Config) *house {
 	}
 	h := &house{
 		cfg: cfg, clock: cfg.Ports.Clock, chance: cfg.Ports.Chance, fs: cfg.Ports.FS, port: wal.NewPort(cfg.Ports.Run),
-		log: cfg.Log, credit: newCredit(cfg.InFlightBytes), reserve: reserveBytes,
+		log: cfg.Log, credit: newCredit(cfg.InFlightBytes, cfg.Ports.Clock), reserve: reserveBytes,
+	}
+	if fs, ok := cfg.Ports.FS.(countedFS); ok {
+		h.tallies.disk = fs.tally
 	}
 	h.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return cfg.Log }))
 	h.system.EventStream.Subscribe(h.deadLetter)
@@ -53,9 +58,11 @@ func newHouse(cfg Config) *house {
 }
 
 // props makes the Props of every actor here: with the ports' dispatcher and
-// mailbox, and a supervisor that restarts children from disk.
-func (h *house) props(produce func() actor.Actor) *actor.Props {
-	options := append([]actor.PropsOption{actor.WithSupervisor(&supervisor{house: h, fails: make(map[string]failures)})}, h.cfg.Ports.Props...)
+// mailbox, which win over more, and a supervisor that restarts children from
+// disk.
+func (h *house) props(produce func() actor.Actor, more ...actor.PropsOption) *actor.Props {
+	options := append(more, actor.WithSupervisor(&supervisor{house: h, fails: make(map[string]failures)}))
+	options = append(options, h.cfg.Ports.Props...)
 	return actor.PropsFromProducer(produce, options...)
 }
 

@@ -133,7 +133,7 @@ func (k *keeper) settled(m *settled) {
 // spawn starts the body of a replica.
 func (k *keeper) spawn(t *kept, name string) {
 	s, handle := t.seat, t.handle
-	props := k.house.props(func() actor.Actor { return &Partition{house: k.house, seat: s.with(handle), pub: handle} })
+	props := k.house.props(func() actor.Actor { return &Partition{house: k.house, seat: s.with(handle), pub: handle} }, handle.mailbox())
 	pid, err := k.ctx.SpawnNamed(props, name)
 	if err != nil {
 		panic(fmt.Sprintf("actors: spawn %s: %v", name, err))

@@ -95,6 +95,8 @@ func (p *Partition) opened(m *opened) {
 		return
 	}
 	if m.found.Cut > 0 {
+		p.house.tallies.cuts.Add(1)
+		p.house.tallies.cutEntries.Add(int64(m.found.Cut))
 		p.house.log.Info("the end of a log was cut: it was not acknowledged", "partition", p.seat.name, "entries", m.found.Cut)
 	}
 	p.disk.log, p.disk.index, p.disk.opening = m.found.Log, m.found.Index, nil

@@ -183,6 +183,9 @@ func (p *Partition) answer(list []replica.Answer) {
 		switch m := a.Token.(type) {
 		case *Produce:
 			p.requests.remove(m)
+			if a.Err == nil {
+				p.pub.produced.add(int64(m.batch.Count()), int64(len(m.batch)))
+			}
 			m.answer(codec.Produced{Base: a.Base, AppendTime: a.AppendTime}, a.Err)
 		case *propose:
 			p.requests.remove(m)
@@ -216,6 +219,9 @@ func (p *Partition) serve(role replica.Role) {
 
 // follow notes who leads.
 func (p *Partition) follow(role replica.Role) {
+	if role.Leader {
+		p.house.tallies.leaderChanges.Add(1)
+	}
 	if !role.Leader {
 		p.serving = false
 	}

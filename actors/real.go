@@ -54,7 +54,9 @@ func Start(ctx context.Context, cfg Config) (*Broker, error) {
 		return nil, fmt.Errorf("start broker: %w", err)
 	}
 	pool := wal.NewPool(0)
-	cfg.Ports.Clock, cfg.Ports.Chance, cfg.Ports.FS, cfg.Ports.Run = realClock{}, rand.Reader, wal.OS{}, pool.Run
+	begun := time.Now()
+	disk := countedFS{wal.OS{}, &diskTally{elapsed: func() time.Duration { return time.Since(begun) }}}
+	cfg.Ports.Clock, cfg.Ports.Chance, cfg.Ports.FS, cfg.Ports.Run = realClock{}, rand.Reader, disk, pool.Run
 	return wait(ctx, cfg, pool, lock)
 }
 

@@ -128,7 +128,7 @@ func TestARestartTakesTheSettingsOfNow(t *testing.T) {
 }
 
 func TestWhoGivesUpTheHeadOfTheLine(t *testing.T) {
-	c := newCredit(100)
+	c := newCredit(100, realClock{})
 	require.NoError(t, c.take(context.Background(), 60))
 	ctx, cancel := context.WithCancel(context.Background())
 	first, second := make(chan error, 1), make(chan error, 1)

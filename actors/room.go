@@ -15,6 +15,9 @@ func (k *keeper) beat() {
 }
 
 func (k *keeper) measured(m *measured) {
+	if m.err == nil {
+		k.house.tallies.diskFree.Store(m.free + 1)
+	}
 	short := m.err == nil && m.free < k.house.reserve
 	if k.house.short.Swap(short) != short {
 		k.house.log.Warn("room on the disk changed", "free", m.free, "reserve", k.house.reserve, "refusing", short)
