@@ -22,10 +22,12 @@ type serveConfig struct {
 	Listen    string `yaml:"listen"`
 	HTTP      string `yaml:"http"`
 	Advertise string `yaml:"advertise"`
-	Pprof     bool   `yaml:"pprof"`
-	Insecure  bool   `yaml:"insecure"`
 	LogLevel  string `yaml:"log-level"`
 	LogFormat string `yaml:"log-format"`
+
+	MetricsPartitions bool `yaml:"metrics-partitions"`
+	Pprof             bool `yaml:"pprof"`
+	Insecure          bool `yaml:"insecure"`
 }
 
 // flags binds c to the flags of serve, with their defaults.
@@ -33,8 +35,9 @@ func (c *serveConfig) flags(f *pflag.FlagSet) {
 	f.StringVar(&c.Data, "data", "./data", "data directory, made when it is not there")
 	f.StringVar(&c.Node, "node", "", "name of this broker, stored with its data (default: the host's name)")
 	f.StringVar(&c.Listen, "listen", "127.0.0.1:9650", "address for clients")
-	f.StringVar(&c.HTTP, "http", "127.0.0.1:9653", "address for /healthz and /readyz; empty for none")
+	f.StringVar(&c.HTTP, "http", "127.0.0.1:9653", "address for /healthz, /readyz and /metrics; empty for none")
 	f.StringVar(&c.Advertise, "advertise", "", "address that clients are told to use (default: the one they used)")
+	f.BoolVar(&c.MetricsPartitions, "metrics-partitions", false, "show series of single partitions in /metrics: four a partition")
 	f.BoolVar(&c.Pprof, "pprof", false, "serve Go's profiles under /debug/pprof on the HTTP address")
 	f.BoolVar(&c.Insecure, "insecure", false, "allow addresses other than loopback without TLS and authentication")
 	f.StringVar(&c.LogLevel, "log-level", "info", "error, warn, info, debug or trace")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -12,7 +13,7 @@ import (
 )
 
 // health is the HTTP side of a broker: /healthz says that the process lives,
-// /readyz that it serves, or why not.
+// /readyz that it serves, or why not, /metrics what it has done.
 type health struct {
 	server  *http.Server
 	address net.Addr
@@ -25,7 +26,7 @@ var (
 	errDraining = errors.New("the broker is stopping")
 )
 
-func startHealth(address string, profiles bool) (*health, error) {
+func startHealth(address string, metrics http.Handler, profiles bool, failures *log.Logger) (*health, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("listen for HTTP: %w", err)
@@ -41,11 +42,14 @@ func startHealth(address string, profiles bool) (*health, error) {
 		}
 		fmt.Fprintln(w, "ready")
 	})
+	mux.Handle("GET /metrics", metrics)
 	if profiles {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	}
-	h.server = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
+	h.server = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: failures}
 	go func() {
 		defer close(h.ended)
 		_ = h.server.Serve(l) // ends by close only

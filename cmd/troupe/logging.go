@@ -34,11 +34,14 @@ func newLog(to io.Writer, level, format string) (*logrus.Logger, error) {
 // logrus.
 type bridge struct {
 	to     *logrus.Logger
+	limit  *logCounts
 	fields logrus.Fields
 	group  string
 }
 
-func newSlog(to *logrus.Logger) *slog.Logger { return slog.New(bridge{to: to}) }
+func newSlog(to *logrus.Logger, limit *logCounts) *slog.Logger {
+	return slog.New(bridge{to: to, limit: limit})
+}
 
 func logrusLevel(l slog.Level) logrus.Level {
 	switch {
@@ -67,6 +70,14 @@ func (b bridge) Handle(_ context.Context, r slog.Record) error {
 		b.add(fields, b.group, a)
 		return true
 	})
+	partition, _ := fields["partition"].(string)
+	told, left := b.limit.admit(r.Time, repeated{r.Level, r.Message, partition})
+	if !told {
+		return nil
+	}
+	if left > 0 {
+		fields["suppressed"] = left
+	}
 	b.to.WithFields(fields).Log(logrusLevel(r.Level), r.Message)
 	return nil
 }

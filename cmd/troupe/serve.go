@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"syscall"
 	"time"
@@ -75,38 +76,43 @@ func serve(ctx context.Context, s streams, cfg serveConfig) error {
 
 // node is a running broker with its doors.
 type node struct {
-	broker   *actors.Broker
-	gateway  *gateway.Server
-	http     *health
-	identity gateway.Identity
-	listen   net.Addr
+	broker         *actors.Broker
+	gateway        *gateway.Server
+	http           *health
+	identity       gateway.Identity
+	listen         net.Addr
+	connectionsMax int
+	metrics        *metrics
 }
 
 // startNode opens the health page, the broker and the gateway, in this order,
 // so that /readyz can say why a broker is not ready yet.
 func startNode(ctx context.Context, cfg serveConfig, log *logrus.Logger) (_ *node, err error) {
-	n := &node{}
+	n := &node{connectionsMax: connectionsMax()}
+	counts := newLogCounts()
+	log.AddHook(counts)
+	told := newSlog(log, counts)
+	n.metrics = newMetrics(time.Now(), cfg.MetricsPartitions, counts)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.stop())
 		}
 	}()
 	if cfg.HTTP != "" {
-		if n.http, err = startHealth(cfg.HTTP, cfg.Pprof); err != nil {
+		if n.http, err = startHealth(cfg.HTTP, n.metrics.handler(), cfg.Pprof, slog.NewLogLogger(told.Handler(), slog.LevelWarn)); err != nil {
 			return nil, err
 		}
 	}
-	if n.broker, err = actors.Start(ctx, actors.Config{Dir: cfg.Data, Node: codec.NodeID(cfg.Node), Log: newSlog(log)}); err != nil {
+	if n.broker, err = actors.Start(ctx, actors.Config{Dir: cfg.Data, Node: codec.NodeID(cfg.Node), Log: told}); err != nil {
 		return nil, err
 	}
 	cluster, name := n.broker.Identity()
 	n.identity = gateway.Identity{Cluster: cluster, Node: name, Version: version, Address: cfg.Advertise}
-	n.gateway = gateway.New(door{n.broker, n.identity}, gateway.Options{Limits: gateway.Limits{Connections: connectionsMax()}, Log: func(event string, fields ...any) {
-		newSlog(log).Info(event, fields...)
-	}})
+	n.gateway = gateway.New(door{n.broker, n.identity}, gateway.Options{Limits: gateway.Limits{Connections: n.connectionsMax}, Log: told.Info})
 	if n.listen, err = n.gateway.Listen(cfg.Listen); err != nil {
 		return nil, err
 	}
+	n.metrics.node.Store(n)
 	if n.http != nil {
 		n.http.serve(n.broker.Ready)
 	}

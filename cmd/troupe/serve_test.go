@@ -80,7 +80,7 @@ func get(t *testing.T, url string) (int, string) {
 }
 
 func TestHealth(t *testing.T) {
-	h, err := startHealth("127.0.0.1:0", false)
+	h, err := startHealth("127.0.0.1:0", http.NotFoundHandler(), false, nil)
 	require.NoError(t, err)
 	at := "http://" + h.address.String()
 	ask := func(path string, code int, says string) {
@@ -101,7 +101,7 @@ func TestHealth(t *testing.T) {
 
 // A profile that runs neither holds up the stop nor makes it fail.
 func TestAProfileDoesNotHoldUpTheStop(t *testing.T) {
-	h, err := startHealth("127.0.0.1:0", true)
+	h, err := startHealth("127.0.0.1:0", http.NotFoundHandler(), true, nil)
 	require.NoError(t, err)
 	at := "http://" + h.address.String() + "/debug/pprof/"
 	asked := make(chan error, 1)
