@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,6 +27,7 @@ type consumeVerb struct {
 	follow    bool
 	format    string
 	output    string
+	printed   atomic.Int64 // records
 }
 
 func newConsume(s streams) *cobra.Command {
@@ -76,6 +78,7 @@ func (v *consumeVerb) run(c *cobra.Command) error {
 		}
 		r := cl.Read(v.topic, spans, client.ReadOptions{})
 		defer r.Close()
+		defer v.watch(spans)()
 		return v.read(ctx, r, out, print)
 	})
 }
@@ -168,8 +171,29 @@ func (v *consumeVerb) read(ctx context.Context, r *client.Reader, out *bufio.Wri
 		if err := print(partition, rec); err != nil {
 			return errors.Join(out.Flush(), err)
 		}
+		v.printed.Add(1)
 	}
 	return out.Flush()
+}
+
+// watch shows how far it is towards --to, unless the records themselves are
+// on the same terminal.
+func (v *consumeVerb) watch(spans []client.Span) (stop func()) {
+	if !v.s.piped {
+		return func() {}
+	}
+	var total int64
+	for _, s := range spans {
+		if s.Limit == client.Follow {
+			total = 0
+			break
+		}
+		total += int64(max(0, s.Limit-s.From))
+	}
+	if v.max > 0 && (total == 0 || v.max < total) {
+		total = v.max
+	}
+	return v.s.watch(effort{total: total, done: v.printed.Load, says: func() string { return count(v.printed.Load(), "record") }})
 }
 
 // ended says whether the end of reading is a failure.

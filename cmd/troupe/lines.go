@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 )
 
 // lines cuts a stream into lines. A line is all bytes up to \n, whatever they
@@ -73,6 +74,19 @@ func (l *lines) measure(size int64, ended bool) error {
 		ended = !errors.Is(err, bufio.ErrBufferFull)
 	}
 	return tooLong{size, !ended}
+}
+
+// counted counts the bytes that are read.
+type counted struct {
+	from io.Reader
+	n    atomic.Int64
+}
+
+// Read implements io.Reader.
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.from.Read(p)
+	c.n.Add(int64(n))
+	return n, err
 }
 
 // interruptible reads from a stream until ctx ends. A read that blocks then

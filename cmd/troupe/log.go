@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
@@ -54,8 +55,8 @@ func verifyDirs(s streams, data, output string) error {
 		return err
 	}
 	damaged := 0
-	for _, dir := range dirs {
-		r, err := wal.Inspect(wal.OS{}, dir, nil)
+	for i, dir := range dirs {
+		r, err := inspect(s, dir, fmt.Sprintf("log %d of %d", i+1, len(dirs)))
 		if err != nil && !wal.IsCorrupt(err) {
 			return err
 		}
@@ -75,6 +76,16 @@ func verifyDirs(s streams, data, output string) error {
 		return fmt.Errorf("%d of %d logs are damaged: keep a copy of the directory before anything else; the broker quarantines these replicas and serves the rest", damaged, len(dirs))
 	}
 	return nil
+}
+
+// inspect reads one log, and shows how far it is.
+func inspect(s streams, dir, says string) (*wal.Report, error) {
+	var read atomic.Int64
+	defer s.watch(effort{bytes: true, done: read.Load, says: func() string { return says }})()
+	return wal.Inspect(wal.OS{}, dir, func(i *wal.Inspection) error {
+		read.Add(int64(i.Descriptor.Size))
+		return nil
+	})
 }
 
 func printVerified(s streams, v verified, output string) error {

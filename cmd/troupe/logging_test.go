@@ -73,7 +73,9 @@ func TestWhatIsSuppressedIsSaid(t *testing.T) {
 	counts := newLogCounts()
 	h := bridge{to: l, limit: counts}
 	now := time.Now()
-	say := func(at time.Time) { require.NoError(t, h.Handle(t.Context(), slog.NewRecord(at, slog.LevelWarn, "again", 0))) }
+	say := func(at time.Time) {
+		require.NoError(t, h.Handle(t.Context(), slog.NewRecord(at, slog.LevelWarn, "again", 0)))
+	}
 	for range repeatMax + 5 {
 		say(now)
 	}

@@ -127,7 +127,9 @@ func (v *produceVerb) produce(ctx context.Context, cl *client.Client, headers []
 	if err != nil {
 		return err
 	}
-	in := newLines(newInterruptible(reading, v.s.in), limit+len(v.delimiter))
+	read := &counted{from: v.s.in}
+	unwatch := v.s.watch(effort{total: sizeOf(v.s.in), bytes: true, done: read.n.Load, says: t.says})
+	in := newLines(newInterruptible(reading, read), limit+len(v.delimiter))
 	stopped := v.feed(reading, p, in, t, headers, limit)
 	closing, done := outlive(ctx, partWithin)
 	defer done()
@@ -135,6 +137,7 @@ func (v *produceVerb) produce(ctx context.Context, cl *client.Client, headers []
 		t.fail(err)
 	}
 	cl.Close() // what has no answer yet gets one now: UNKNOWN
+	unwatch()
 	return v.report(t, stopped, time.Since(begun))
 }
 

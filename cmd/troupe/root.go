@@ -15,12 +15,16 @@ type streams struct {
 	in  io.Reader
 	out io.Writer
 	err io.Writer
+	// terminal: a person sees err, and may be shown how far something is.
+	terminal bool
+	// piped: a person does not see out, so that err's bars do not mix with it.
+	piped bool
 }
 
 // run is the whole program short of the process around it. That nobody reads
 // its output any more, as with head, is no failure.
 func run(ctx context.Context, args []string, in io.Reader, out, err io.Writer) error {
-	root := newRoot(streams{in, reader{out}, err})
+	root := newRoot(streams{in, reader{out}, err, isTerminal(err), !isTerminal(out)})
 	root.SetArgs(args)
 	if err := root.ExecuteContext(ctx); !errors.Is(err, errGone) {
 		return err

@@ -41,6 +41,13 @@ func (t *tally) taken(bytes int) {
 	t.bytes += int64(bytes)
 }
 
+// says is how far it is, for people.
+func (t *tally) says() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return count(t.stored, "record") + " stored"
+}
+
 // line is told what became of the record of a line, counted from 1.
 func (t *tally) line(number int64) client.Done {
 	return func(p codec.Partition, at codec.Offset, err error) {

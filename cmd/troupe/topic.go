@@ -77,7 +77,9 @@ func newTopicCreate(s streams) *cobra.Command {
 				return err
 			}
 			return v.with(c, func(ctx context.Context, cl *client.Client) error {
-				d, err := cl.CreateTopic(ctx, codec.CreateTopic{Topic: codec.Topic(args[0]), Partitions: v.partitions, Replicas: v.replicas, Settings: set})
+				d, err := during(s, "creating "+args[0], func() (codec.TopicDescription, error) {
+					return cl.CreateTopic(ctx, codec.CreateTopic{Topic: codec.Topic(args[0]), Partitions: v.partitions, Replicas: v.replicas, Settings: set})
+				})
 				if err != nil {
 					return err
 				}
@@ -95,7 +97,7 @@ func newTopicList(s streams) *cobra.Command {
 		Use: "list", Short: "List all topics, with -o json one a line", Example: "  troupe topic list", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return v.with(c, func(ctx context.Context, cl *client.Client) error {
-				all, err := describeAll(ctx, cl)
+				all, err := during(s, "asking for each topic", func() ([]codec.TopicDescription, error) { return describeAll(ctx, cl) })
 				if err != nil {
 					return err
 				}
@@ -160,7 +162,7 @@ go to other partitions than before; what is there stays where it is.`,
 				return usagef("nothing to change: give --set key=value, --partitions or --replicas; see %s --help", c.CommandPath())
 			}
 			return v.with(c, func(ctx context.Context, cl *client.Client) error {
-				d, err := cl.AlterTopic(ctx, change)
+				d, err := during(s, "altering "+args[0], func() (codec.TopicDescription, error) { return cl.AlterTopic(ctx, change) })
 				if err != nil {
 					return err
 				}
@@ -190,7 +192,9 @@ one given. They can no longer be read; whole files of them are deleted.`,
 				return err
 			}
 			return v.with(c, func(ctx context.Context, cl *client.Client) error {
-				t, err := trim(ctx, cl, codec.Topic(args[0]), codec.Partition(partition), p)
+				t, err := during(s, "trimming "+args[0], func() (trimmed, error) {
+					return trim(ctx, cl, codec.Topic(args[0]), codec.Partition(partition), p)
+				})
 				if err != nil {
 					return err
 				}
@@ -259,7 +263,8 @@ func newTopicDelete(s streams) *cobra.Command {
 		Use: "delete NAME", Short: "Delete a topic with all its records", Example: "  troupe topic delete bookings", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return v.with(c, func(ctx context.Context, cl *client.Client) error {
-				if err := cl.DeleteTopic(ctx, codec.Topic(args[0])); err != nil {
+				_, err := during(s, "deleting "+args[0], func() (any, error) { return nil, cl.DeleteTopic(ctx, codec.Topic(args[0])) })
+				if err != nil {
 					return err
 				}
 				return printDeleted(s.out, v.output, codec.Topic(args[0]))
