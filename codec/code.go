@@ -46,6 +46,10 @@ const (
 
 	Overloaded Code = 600 // bytes in flight or connections at the limit
 	TimedOut   Code = 601 // the deadline passed and nothing was done
+	// TooManyConnections: those of one address are at the limit.
+	TooManyConnections Code = 602
+	// TooManySubscriptions: those of one connection are at the limit.
+	TooManySubscriptions Code = 603
 
 	Stopping Code = 900 // the broker is shutting down
 	Internal Code = 901 // a bug; the log of the broker says more
@@ -61,38 +65,40 @@ type fact struct {
 // facts holds every Code. Kafka's numbers are from its protocol guide,
 // "Error Codes".
 var facts = map[Code]fact{
-	OK:                 {"OK", false, 0},
-	Malformed:          {"MALFORMED", false, 42},
-	FrameTooLarge:      {"FRAME_TOO_LARGE", false, 10},
-	VersionUnknown:     {"VERSION_UNKNOWN", false, 35},
-	HelloFirst:         {"HELLO_FIRST", false, 34},
-	OpUnknown:          {"OP_UNKNOWN", false, 35},
-	InvalidArgument:    {"INVALID_ARGUMENT", false, 42},
-	AuthRequired:       {"AUTH_REQUIRED", false, 34},
-	AuthFailed:         {"AUTH_FAILED", false, 58},
-	Denied:             {"DENIED", false, 29},
-	UnknownTopic:       {"UNKNOWN_TOPIC", false, 3},
-	UnknownPartition:   {"UNKNOWN_PARTITION", false, 3},
-	TopicExists:        {"TOPIC_EXISTS", false, 36},
-	InvalidTopic:       {"INVALID_TOPIC", false, 17},
-	InvalidSetting:     {"INVALID_SETTING", false, 40},
-	CorruptBatch:       {"CORRUPT_BATCH", false, 2},
-	RecordTooLarge:     {"RECORD_TOO_LARGE", false, 10},
-	OffsetOutOfRange:   {"OFFSET_OUT_OF_RANGE", false, 1},
-	OffsetNotAvailable: {"OFFSET_NOT_AVAILABLE", true, 78},
-	NotLeader:          {"NOT_LEADER", true, 6},
-	Fenced:             {"FENCED", false, 74},
-	Unknown:            {"UNKNOWN", false, 7},
-	CorruptLog:         {"CORRUPT_LOG", false, 56},
-	DiskFull:           {"DISK_FULL", true, 56},
-	DiskFailed:         {"DISK_FAILED", false, 56},
-	Unavailable:        {"UNAVAILABLE", true, 5},
-	DuplicateSequence:  {"DUPLICATE_SEQUENCE", false, 46},
-	SequenceGap:        {"SEQUENCE_GAP", false, 45},
-	Overloaded:         {"OVERLOADED", true, 89},
-	TimedOut:           {"TIMED_OUT", true, 7},
-	Stopping:           {"STOPPING", true, 5},
-	Internal:           {"INTERNAL", false, -1},
+	OK:                   {"OK", false, 0},
+	Malformed:            {"MALFORMED", false, 42},
+	FrameTooLarge:        {"FRAME_TOO_LARGE", false, 10},
+	VersionUnknown:       {"VERSION_UNKNOWN", false, 35},
+	HelloFirst:           {"HELLO_FIRST", false, 34},
+	OpUnknown:            {"OP_UNKNOWN", false, 35},
+	InvalidArgument:      {"INVALID_ARGUMENT", false, 42},
+	AuthRequired:         {"AUTH_REQUIRED", false, 34},
+	AuthFailed:           {"AUTH_FAILED", false, 58},
+	Denied:               {"DENIED", false, 29},
+	UnknownTopic:         {"UNKNOWN_TOPIC", false, 3},
+	UnknownPartition:     {"UNKNOWN_PARTITION", false, 3},
+	TopicExists:          {"TOPIC_EXISTS", false, 36},
+	InvalidTopic:         {"INVALID_TOPIC", false, 17},
+	InvalidSetting:       {"INVALID_SETTING", false, 40},
+	CorruptBatch:         {"CORRUPT_BATCH", false, 2},
+	RecordTooLarge:       {"RECORD_TOO_LARGE", false, 10},
+	OffsetOutOfRange:     {"OFFSET_OUT_OF_RANGE", false, 1},
+	OffsetNotAvailable:   {"OFFSET_NOT_AVAILABLE", true, 78},
+	NotLeader:            {"NOT_LEADER", true, 6},
+	Fenced:               {"FENCED", false, 74},
+	Unknown:              {"UNKNOWN", false, 7},
+	CorruptLog:           {"CORRUPT_LOG", false, 56},
+	DiskFull:             {"DISK_FULL", true, 56},
+	DiskFailed:           {"DISK_FAILED", false, 56},
+	Unavailable:          {"UNAVAILABLE", true, 5},
+	DuplicateSequence:    {"DUPLICATE_SEQUENCE", false, 46},
+	SequenceGap:          {"SEQUENCE_GAP", false, 45},
+	Overloaded:           {"OVERLOADED", true, 89},
+	TimedOut:             {"TIMED_OUT", true, 7},
+	TooManyConnections:   {"TOO_MANY_CONNECTIONS", true, 89},
+	TooManySubscriptions: {"TOO_MANY_SUBSCRIPTIONS", false, 44},
+	Stopping:             {"STOPPING", true, 5},
+	Internal:             {"INTERNAL", false, -1},
 }
 
 // String is the name in the protocol, NOT_LEADER for instance.

@@ -37,11 +37,15 @@ const (
 	OpProduce       Op = 20
 	OpFetch         Op = 21
 	OpOffsets       Op = 22
+	OpSubscribe     Op = 23
+	OpUnsubscribe   Op = 24
+	OpCredit        Op = 25 // one-way
 )
 
 var opNames = map[Op]string{
 	OpHello: "HELLO", OpPing: "PING", OpMetadata: "METADATA", OpCreateTopic: "CREATE_TOPIC", OpAlterTopic: "ALTER_TOPIC",
 	OpDeleteTopic: "DELETE_TOPIC", OpDescribeTopic: "DESCRIBE_TOPIC", OpTrim: "TRIM", OpProduce: "PRODUCE", OpFetch: "FETCH", OpOffsets: "OFFSETS",
+	OpSubscribe: "SUBSCRIBE", OpUnsubscribe: "UNSUBSCRIBE", OpCredit: "CREDIT",
 }
 
 // String is the name in docs/PROTOCOL.md.
@@ -68,11 +72,11 @@ type Request interface {
 // Envelope is a parsed frame: which fields are set depends on Kind.
 type Envelope struct {
 	Kind Kind
-	ID   uint32 // of request and response; the subscription of a push
-	Op   Op     // of request and one-way
-	Code Code   // of a response
-	Push uint8  // kind of a push
-	body []byte // begins with the body, ends with the frame
+	ID   uint32   // of request and response; the subscription of a push
+	Op   Op       // of request and one-way
+	Code Code     // of a response
+	Push PushKind // of a push
+	body []byte   // begins with the body, ends with the frame
 }
 
 // EncodeRequest makes a request's frame in dst's memory.
@@ -108,7 +112,7 @@ func (p *packer) response(id uint32, code Code, m Message) {
 }
 
 // EncodePush makes a push's frame in dst's memory.
-func EncodePush(dst []byte, subscription uint32, kind uint8, m Message) Frame {
+func EncodePush(dst []byte, subscription uint32, kind PushKind, m Message) Frame {
 	return pack(dst, func(p *packer) {
 		p.array(4)
 		p.int(int64(KindPush))
@@ -156,7 +160,7 @@ func (e *Envelope) unpack(u *unpacker) {
 	case KindResponse:
 		e.Code = Code(u.int("code", 0, math.MaxUint16))
 	case KindPush:
-		e.Push = uint8(u.int("kind of push", 0, math.MaxUint8))
+		e.Push = PushKind(u.int("kind of push", 0, math.MaxUint8))
 	}
 	if e.body = u.frame[u.pos():]; len(e.body) == 0 {
 		u.fail(Malformed, "frame has no body")
@@ -191,11 +195,19 @@ func toError(err error) *Error {
 }
 
 func (e *Error) pack(p *packer) {
-	n := 3
+	p.mapping(e.fields())
+	e.packFields(p)
+}
+
+// fields is how many keys packFields writes.
+func (e *Error) fields() int {
 	if e.Leader != "" {
-		n++
+		return 4
 	}
-	p.mapping(n)
+	return 3
+}
+
+func (e *Error) packFields(p *packer) {
 	p.keyText("name", e.Code.String())
 	p.keyText("msg", e.Message)
 	p.text("retriable")
@@ -206,17 +218,19 @@ func (e *Error) pack(p *packer) {
 }
 
 func (e *Error) unpack(u *unpacker) {
-	u.mapping("error", func(key string) bool {
-		switch key {
-		case "msg":
-			e.Message = u.text("msg", FrameMax)
-		case "leader":
-			e.Leader = u.text("leader", nameMax)
-		default:
-			return false
-		}
-		return true
-	})
+	u.mapping("error", func(key string) bool { return e.unpackField(u, key) })
+}
+
+func (e *Error) unpackField(u *unpacker, key string) bool {
+	switch key {
+	case "msg":
+		e.Message = u.text("msg", FrameMax)
+	case "leader":
+		e.Leader = u.text("leader", nameMax)
+	default:
+		return false
+	}
+	return true
 }
 
 // Empty is the body of a request or an answer that has nothing to say: an

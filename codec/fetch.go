@@ -60,10 +60,22 @@ type Fetched struct {
 	Batches       []byte
 	Records       []Record
 	Mode          FetchMode // which of the two; not on the wire
+	// RecordsBytes is what Records take of a subscription's credit; 0 in an
+	// answer to Fetch.
+	RecordsBytes int
 }
 
+// Bytes is what a push of a subscription takes of its credit: to be granted
+// again, by Credit, when its records were processed.
+func (a *Fetched) Bytes() int { return len(a.Batches) + a.RecordsBytes }
+
 func (a *Fetched) pack(p *packer) {
-	p.array(3)
+	priced := a.Mode == FetchRecords && a.RecordsBytes > 0
+	if priced {
+		p.array(4)
+	} else {
+		p.array(3)
+	}
 	p.int(int64(a.Start))
 	p.int(int64(a.HighWatermark))
 	if a.Mode == FetchBatches {
@@ -76,10 +88,13 @@ func (a *Fetched) pack(p *packer) {
 		p.int(int64(a.Records[i].Offset))
 		p.record(&a.Records[i])
 	}
+	if priced {
+		p.int(int64(a.RecordsBytes))
+	}
 }
 
 func (a *Fetched) unpack(u *unpacker) {
-	u.array("answer to FETCH", 3)
+	n := u.array("answer to FETCH", 3)
 	a.Start, a.HighWatermark = u.offset("start"), u.offset("high watermark")
 	if u.nextIsBytes() {
 		a.Batches = u.bytes("batches")
@@ -93,6 +108,9 @@ func (a *Fetched) unpack(u *unpacker) {
 		r.Offset = offset
 		a.Records = append(a.Records, r)
 	})
+	if n > 3 && !u.null() {
+		a.RecordsBytes = int(u.int("bytes of records", 0, math.MaxInt32))
+	}
 }
 
 // NextBatch splits the first batch off p, which is a part of what a fetch

@@ -3,6 +3,7 @@ package codec
 import (
 	"encoding/binary"
 	"io"
+	"math/bits"
 )
 
 // Magic is what a connection opens with, before the first frame.
@@ -14,10 +15,10 @@ const (
 	HelloFrameMax = 64 << 10
 	// FrameMax is the usual limit after it.
 	FrameMax = 8 << 20
-	// frameHeadBytes is the length in front of a frame.
-	frameHeadBytes = 4
+	// FrameHeadBytes is the length in front of a frame.
+	FrameHeadBytes = 4
 	// frameStep is how much room a frame gets before its bytes arrive.
-	frameStep = 128 << 10
+	frameStep = 16 << 10
 )
 
 // FrameReader cuts a stream into frames: u32 big-endian length, then that
@@ -25,7 +26,7 @@ const (
 type FrameReader struct {
 	from  io.Reader
 	limit int
-	head  [frameHeadBytes]byte
+	head  [FrameHeadBytes]byte
 }
 
 // NewFrameReader reads frames of at most limit bytes.
@@ -57,10 +58,16 @@ func (f *FrameReader) ReadHead() (size int, err error) {
 // grows only as bytes arrive, so a length that lies costs its sender more
 // than it costs here.
 func (f *FrameReader) ReadBody(buf []byte, size int) ([]byte, error) {
-	buf = buf[:0]
+	return f.ReadMore(buf[:0], size)
+}
+
+// ReadMore is ReadBody for a body of which buf holds the beginning: it reads
+// until there are size bytes. On an error what is returned is only to be
+// recycled.
+func (f *FrameReader) ReadMore(buf []byte, size int) ([]byte, error) {
 	for len(buf) < size {
 		if len(buf) == cap(buf) {
-			grown := make([]byte, len(buf), min(size, max(2*len(buf), frameStep)))
+			grown := make([]byte, len(buf), min(roundUp(size), max(2*len(buf), frameStep)))
 			copy(grown, buf)
 			buf = grown
 		}
@@ -75,6 +82,10 @@ func (f *FrameReader) ReadBody(buf []byte, size int) ([]byte, error) {
 	}
 	return buf, nil
 }
+
+// roundUp is the power of two at or above n: buffers that are recycled come in
+// few sizes.
+func roundUp(n int) int { return 1 << bits.Len(uint(max(n, 1)-1)) }
 
 // Read is ReadHead and ReadBody in one.
 func (f *FrameReader) Read(buf []byte) ([]byte, error) {
@@ -97,7 +108,7 @@ func (f Frame) Size() int { return len(f.Head) + len(f.Payload) }
 
 // BodySize is the number of bytes that limits on frames count: all but the
 // length in front.
-func (f Frame) BodySize() int { return f.Size() - frameHeadBytes }
+func (f Frame) BodySize() int { return f.Size() - FrameHeadBytes }
 
 // AppendTo adds the frame's parts to bufs, for one writev of several frames.
 func (f Frame) AppendTo(bufs [][]byte) [][]byte {

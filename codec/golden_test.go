@@ -32,6 +32,7 @@ func goldenFrames(t testing.TB) []golden {
 	described := &TopicDescription{Topic: "bookings", ID: id, Settings: map[string]string{"durability": "fsync", "retention.time": "7d"},
 		Partitions: []PartitionDescription{{Partition: 0, Leader: "n1", Replicas: []NodeID{"n1"}, InSync: []NodeID{"n1"}, Epoch: 3, Start: 10, HighWatermark: 42, Bytes: 4096}}}
 	ask := func(name string, r Request) golden { return golden{name, EncodeRequest(nil, 7, r), r} }
+	push := func(name string, k PushKind, m Message) golden { return golden{name, EncodePush(nil, 5, k, m), m} }
 	answer := func(name string, m Message) golden { return golden{name, EncodeResponse(nil, 7, m), m} }
 	return []golden{
 		ask("hello", &Hello{1, 1, "example", "0.1", []string{"redirect"}, FrameMax}),
@@ -61,7 +62,14 @@ func goldenFrames(t testing.TB) []golden {
 		answer("offsets answer", &Offsets{10, 42, 41, true}),
 		{"error", EncodeError(nil, 7, &Error{NotLeader, "bookings/2 is led by n2", "127.0.0.1:9660"}), nil},
 		{"error of the connection", EncodeError(nil, ConnectionID, Errorf(FrameTooLarge, "frame of 9000000 bytes: at most 8388608 are allowed here")), nil},
-		{"push", EncodePush(nil, 5, 1, Empty{}), &Empty{}},
+		ask("subscribe", &Subscribe{tp, 41, 1 << 20, FetchBatches}),
+		answer("subscribe answer", &Subscribed{5, 10, 42}),
+		ask("unsubscribe", &Unsubscribe{5}),
+		{"credit", EncodeOneWay(nil, &Credit{5, 65536}), &Credit{5, 65536}},
+		push("push of batches", PushData, &Fetched{Start: 10, HighWatermark: 42, Batches: stored}),
+		push("push of records", PushData, &Fetched{Start: 10, HighWatermark: 42, Records: []Record{record}, Mode: FetchRecords, RecordsBytes: 52}),
+		push("push of the end", PushEnd, &Ended{Error{UnknownTopic, "topic \"bookings\" does not exist", ""}}),
+		push("push of nothing new", PushIdle, &Idle{42, 42}),
 		{"one-way", EncodeOneWay(nil, &Ping{}), &Ping{}},
 	}
 }

@@ -70,13 +70,19 @@ func (p *packer) headers(hs []Header) {
 	}
 }
 
+// smallFrame is room for most answers' heads.
+const smallFrame = 64
+
 // pack runs fill over a frame that begins in dst's memory, and puts the
 // length in front.
 func pack(dst []byte, fill func(*packer)) Frame {
 	p := packers.Get().(*packer)
+	if dst == nil {
+		dst = make([]byte, 0, smallFrame)
+	}
 	p.buf, p.payload = append(dst[:0], 0, 0, 0, 0), nil
 	fill(p)
-	binary.BigEndian.PutUint32(p.buf, uint32(len(p.buf)-frameHeadBytes+len(p.payload)))
+	binary.BigEndian.PutUint32(p.buf, uint32(len(p.buf)-FrameHeadBytes+len(p.payload)))
 	f := Frame{Head: p.buf, Payload: p.payload}
 	p.buf, p.payload = nil, nil
 	packers.Put(p)

@@ -13,6 +13,13 @@ type Produce struct {
 	Compression Compression // of the batch that is made of Records
 }
 
+// Reset empties r so that another message can be decoded into it. Its topic
+// stays, for the next one's is often the same, and then costs no memory.
+func (r *Produce) Reset() {
+	clear(r.Records)
+	*r = Produce{TopicPartition: TopicPartition{Topic: r.Topic}, Records: r.Records[:0]}
+}
+
 // Op is OpProduce.
 func (*Produce) Op() Op { return OpProduce }
 
@@ -37,7 +44,7 @@ func (r *Produce) pack(p *packer) {
 
 func (r *Produce) unpack(u *unpacker) {
 	n := u.array("PRODUCE", 3)
-	r.Topic, r.Partition = u.topic(), u.partition()
+	r.Topic, r.Partition = u.topicAgain(r.Topic), u.partition()
 	if u.nextIsBytes() {
 		r.Batch = Batch(u.bytes("batch"))
 		return

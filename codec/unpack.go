@@ -207,6 +207,19 @@ const (
 	int64Max     = math.MaxInt64
 )
 
+// topicAgain is topic, in the memory of old when it is the same.
+func (u *unpacker) topicAgain(old Topic) Topic {
+	b := u.bytes("topic")
+	if string(b) == string(old) {
+		return old
+	}
+	if len(b) > topicNameMax {
+		u.fail(InvalidArgument, "topic has %d bytes: at most %d are allowed", len(b), topicNameMax)
+		return ""
+	}
+	return Topic(b)
+}
+
 func (u *unpacker) topic() Topic         { return Topic(u.text("topic", topicNameMax)) }
 func (u *unpacker) partition() Partition { return Partition(u.int("partition", 0, partitionMax)) }
 func (u *unpacker) offset(what string) Offset {

@@ -9,7 +9,7 @@ import (
 // metadataTopicsMax is how many names a METADATA may have.
 const metadataTopicsMax = 1000
 
-func (c *conn) metadata(r request, e codec.Envelope) error {
+func (c *conn) metadata(r request, e *codec.Envelope) error {
 	var q codec.MetadataQuery
 	if err := e.Decode(&q); err != nil {
 		return err
@@ -55,7 +55,7 @@ func outline(d codec.TopicDescription) codec.MetadataTopic {
 	return t
 }
 
-func (c *conn) createTopic(r request, e codec.Envelope) error {
+func (c *conn) createTopic(r request, e *codec.Envelope) error {
 	var req codec.CreateTopic
 	if err := e.Decode(&req); err != nil {
 		return err
@@ -67,7 +67,7 @@ func (c *conn) createTopic(r request, e codec.Envelope) error {
 	return nil
 }
 
-func (c *conn) alterTopic(r request, e codec.Envelope) error {
+func (c *conn) alterTopic(r request, e *codec.Envelope) error {
 	var req codec.AlterTopic
 	if err := e.Decode(&req); err != nil {
 		return err
@@ -76,7 +76,7 @@ func (c *conn) alterTopic(r request, e codec.Envelope) error {
 	return nil
 }
 
-func (c *conn) deleteTopic(r request, e codec.Envelope) error {
+func (c *conn) deleteTopic(r request, e *codec.Envelope) error {
 	var req codec.DeleteTopic
 	if err := e.Decode(&req); err != nil {
 		return err
@@ -85,7 +85,7 @@ func (c *conn) deleteTopic(r request, e codec.Envelope) error {
 	return nil
 }
 
-func (c *conn) describeTopic(r request, e codec.Envelope) error {
+func (c *conn) describeTopic(r request, e *codec.Envelope) error {
 	var req codec.DescribeTopic
 	if err := e.Decode(&req); err != nil {
 		return err
@@ -97,7 +97,7 @@ func (c *conn) describeTopic(r request, e codec.Envelope) error {
 	return nil
 }
 
-func (c *conn) trim(r request, e codec.Envelope) error {
+func (c *conn) trim(r request, e *codec.Envelope) error {
 	var req codec.Trim
 	if err := e.Decode(&req); err != nil {
 		return err
@@ -109,7 +109,7 @@ func (c *conn) trim(r request, e codec.Envelope) error {
 }
 
 // offsets looks on disk for a time, so the writer does it.
-func (c *conn) offsets(r request, e codec.Envelope) error {
+func (c *conn) offsets(r request, e *codec.Envelope) error {
 	var q codec.OffsetsQuery
 	if err := e.Decode(&q); err != nil {
 		return err

@@ -17,7 +17,7 @@ func (b *budget) queued() int {
 }
 
 func TestBudgetServesInOrder(t *testing.T) {
-	b := newBudget(100)
+	b := newBudget(100, nil)
 	require.Equal(t, 100, b.clamp(1000))
 	require.True(t, b.try(60))
 	require.False(t, b.try(41))
@@ -36,7 +36,7 @@ func TestBudgetServesInOrder(t *testing.T) {
 }
 
 func TestWhoGivesUpWaitingIsForgotten(t *testing.T) {
-	b := newBudget(10)
+	b := newBudget(10, nil)
 	require.True(t, b.try(10))
 	ctx, cancel := context.WithCancel(t.Context())
 	got := make(chan bool)
@@ -115,13 +115,18 @@ func TestMetadataOfOneNameOften(t *testing.T) {
 	require.Contains(t, w.refused(&codec.MetadataQuery{Topics: append(names, "t")}), "INVALID_ARGUMENT: METADATA of 1001 topics: at most 1000 are allowed")
 }
 
+func held(c *conn) int {
+	_, bytes := c.session.InFlight()
+	return bytes
+}
+
 // A queue of answers counts with what it holds, not with what was asked.
 func TestQueuedAnswersAreChargedAtTheirSize(t *testing.T) {
 	s := New(newFakeBroker("t", 1), Options{})
 	c := newConn(s, nil)
-	c.session.take(20)
+	c.session.Take(20)
 	c.reply(request{id: 2, size: 20}, &codec.DescribeTopic{Topic: "some-topic"}, nil)
-	require.Equal(t, c.queue[0].frame.Size(), c.session.bytes)
-	require.Equal(t, c.session.bytes, c.queue[0].size)
+	require.Equal(t, c.queue[0].frame.Size(), held(c))
+	require.Equal(t, held(c), c.queue[0].request.size)
 	c.cancel()
 }

@@ -1,30 +1,45 @@
 package gateway
 
-import "sync"
+import (
+	"math/bits"
+	"sync"
+)
 
-// Frame buffers are used again up to this size; larger ones go to the
-// garbage collector, so that one large frame is not paid for ever.
-const bufferMax = 1 << 20
+// Buffers are used again in classes of powers of two, from 4 KiB to 16 MiB.
+// What is smaller is not worth it, what is larger goes to the garbage
+// collector, and what nobody needs goes there too: the pools are emptied by it.
+const (
+	classMin = 12
+	classMax = 24
+)
 
-// buffers holds *[]byte: a pool of slices would allocate for each Put.
-var buffers sync.Pool
+// buffer is memory for a frame or for what was read. It is handed around
+// whole, for a slice in a pool would cost memory for each return.
+type buffer struct{ b []byte }
 
-// takeBuffer is a buffer to read size bytes into. A new one has room only
-// for what is likely to come; it grows as bytes arrive.
-func takeBuffer(size int) []byte {
-	if b, ok := buffers.Get().(*[]byte); ok {
-		if cap(*b) >= size || size > bufferMax {
-			return (*b)[:0]
+var buffers [classMax + 1]sync.Pool
+
+// takeBuffer is an empty buffer, with room for size bytes or, when none of
+// that kind is at hand, without any: it grows as bytes arrive.
+func takeBuffer(size int) *buffer {
+	class := max(classMin, bits.Len(uint(max(size, 1)-1)))
+	if class <= classMax {
+		if b, ok := buffers[class].Get().(*buffer); ok {
+			return b
 		}
-		buffers.Put(b)
 	}
-	return nil
+	return new(buffer)
 }
 
 // giveBuffer returns a buffer that nobody holds a part of any more.
-func giveBuffer(b []byte) {
-	if cap(b) > 0 && cap(b) <= bufferMax {
-		b = b[:0]
-		buffers.Put(&b)
+func giveBuffer(b *buffer) {
+	if b == nil {
+		return
 	}
+	class := bits.Len(uint(cap(b.b))) - 1
+	if class < classMin || class > classMax {
+		return
+	}
+	b.b = b.b[:0]
+	buffers[class].Put(b)
 }

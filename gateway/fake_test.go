@@ -257,6 +257,19 @@ func (p *fakePartition) Await(offset codec.Offset, wait time.Duration, done func
 	return func() { timer.Stop(); forget() }
 }
 
+// wakeAll ends every wait, as a partition does that is in trouble.
+func (p *fakePartition) wakeAll() {
+	p.mu.Lock()
+	var fire []func()
+	for w := range p.waiters {
+		fire = append(fire, w.fire)
+	}
+	p.mu.Unlock()
+	for _, f := range fire {
+		f()
+	}
+}
+
 func (p *fakePartition) waiting() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

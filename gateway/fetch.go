@@ -10,20 +10,19 @@ import (
 // answerHead is more than a fetch's answer takes around its payload.
 const answerHead = 1 << 10
 
-// poll is one fetch. While it waits at the tail it is in conn.polls.
+// poll is one fetch.
 type poll struct {
-	conn     *conn
+	vigil    // at the end of the log
 	request  request
 	fetch    codec.Fetch
 	from     Partition
-	deadline time.Time
-	waiting  bool   // below conn.mu
-	round    int    // below conn.mu, how often it waited
-	cancel   func() // below conn.mu, nil until this round's Await returned
+	topic    *topicCounts
+	deadline time.Duration // on the session's clock
 }
 
-func (c *conn) fetch(r request, e codec.Envelope) error {
-	p := &poll{conn: c, request: r}
+func (c *conn) fetch(r request, e *codec.Envelope) error {
+	p := &poll{request: r}
+	p.conn, p.over = c, p.ready
 	err := e.Decode(&p.fetch)
 	if err != nil {
 		return err
@@ -31,14 +30,15 @@ func (c *conn) fetch(r request, e codec.Envelope) error {
 	if p.from, err = c.server.broker.Partition(p.fetch.TopicPartition); err != nil {
 		return err
 	}
+	p.topic = c.server.counts.topic(nil, p.fetch.Topic)
 	wait := min(time.Duration(p.fetch.MaxWait)*time.Millisecond, c.server.limits.FetchWait)
-	p.deadline = time.Now().Add(wait)
+	p.deadline = c.now() + wait
 	_, high, err := p.from.Bounds()
 	if err != nil {
 		return err
 	}
 	if p.fetch.Offset == high && wait > 0 {
-		p.await(high)
+		p.await(p.from, high, wait)
 		return nil
 	}
 	p.ready()
@@ -48,132 +48,50 @@ func (c *conn) fetch(r request, e codec.Envelope) error {
 // ready lets the writer read: the reader never touches a disk, and there is
 // memory for one answer at a time.
 func (p *poll) ready() {
-	most := p.conn.server.limits.FrameMax
-	if p.fetch.Mode == codec.FetchRecords {
-		most *= recordsCost
-	}
-	p.conn.answer(answer{make: p.read, size: p.request.size, most: most})
+	p.conn.answer(answer{request: p.request, maker: p, most: p.conn.readCost(p.from, p.fetch.MaxBytes, p.fetch.Mode)})
 }
 
-// await waits for the watermark to pass high, or the deadline. By the time
-// Await returns the poll may have been woken, and even wait anew.
-func (p *poll) await(high codec.Offset) {
+// readCost is about what reading bytes takes of the server's budget: the
+// first batch comes whatever its size.
+func (c *conn) readCost(from Partition, bytes int, mode codec.FetchMode) int {
+	if mode == codec.FetchRecords {
+		return recordsCost * c.server.limits.FrameMax
+	}
+	return min(max(bytes, from.MaxMessageBytes())+answerHead, c.server.limits.FrameMax)
+}
+
+// make makes the answer; ok is false when there is too little and time to
+// wait for more.
+func (p *poll) make(head []byte) (m made, ok bool) {
 	c := p.conn
-	c.mu.Lock()
-	p.round++
-	round := p.round
-	p.waiting, p.cancel = true, nil
-	c.polls[p] = struct{}{}
-	c.mu.Unlock()
-	cancel := p.from.Await(high, max(0, time.Until(p.deadline)), p.wake)
-	c.mu.Lock()
-	waits := p.waiting && p.round == round
-	if waits {
-		p.cancel = cancel
-	}
-	ended := c.draining || c.dead
-	c.mu.Unlock()
-	if !waits || ended {
-		cancel()
-	}
-	if waits && ended {
-		p.wake()
-	}
-}
-
-// wake ends the waiting, once.
-func (p *poll) wake() {
-	p.conn.mu.Lock()
-	waiting := p.waiting
-	p.waiting = false
-	delete(p.conn.polls, p)
-	p.conn.mu.Unlock()
-	if waiting {
-		p.ready()
-	}
-}
-
-// endPolls answers all that wait with what is there.
-func (c *conn) endPolls() {
-	c.mu.Lock()
-	all := make([]*poll, 0, len(c.polls))
-	var cancels []func()
-	for p := range c.polls {
-		all = append(all, p)
-		if p.cancel != nil {
-			cancels = append(cancels, p.cancel)
-		}
-	}
-	c.mu.Unlock()
-	for _, cancel := range cancels {
-		cancel()
-	}
-	for _, p := range all {
-		p.wake()
-	}
-}
-
-// read makes the answer, on the writer's goroutine; ok is false when there
-// is too little and time to wait for more.
-func (p *poll) read() (f codec.Frame, scratch []byte, ok bool) {
-	refused := func(err error) (codec.Frame, []byte, bool) {
-		return codec.EncodeError(nil, p.request.id, err), scratch, true
-	}
 	_, high, err := p.from.Bounds()
 	if err != nil {
-		return refused(err)
+		return made{frame: c.refusal(head, p.request, err)}, true
 	}
-	most := min(p.fetch.MaxBytes, p.conn.answerMax())
-	scratch = takeBuffer(most)
-	if p.fetch.Offset != high {
-		if scratch, err = p.from.Read(scratch, p.fetch.Offset, most); err != nil {
-			return refused(err)
-		}
+	most := min(p.fetch.MaxBytes, c.frameMax()-answerHead)
+	r := reading{from: p.from, offset: p.fetch.Offset, next: p.fetch.Offset, most: most, mode: p.fetch.Mode, openMax: c.server.limits.FrameMax}
+	if r.offset != high {
+		err = r.read()
 	}
-	end := endOf(scratch, p.fetch.Offset)
-	if end >= high && len(scratch) < min(max(1, p.fetch.MinBytes), most) && p.mayWait() {
-		giveBuffer(scratch)
-		p.await(end)
-		return f, nil, false
+	if err == nil && r.next >= high && r.stored() < min(max(1, p.fetch.MinBytes), most) && p.mayWait() {
+		r.drop()
+		p.await(p.from, r.next, p.deadline-c.now())
+		return made{}, false
 	}
-	a := codec.Fetched{Mode: p.fetch.Mode, Batches: scratch}
-	if a.Start, a.HighWatermark, err = p.from.Bounds(); err != nil { // after Read: never below what was read
-		return refused(err)
+	if err == nil {
+		err = r.decode()
 	}
-	if p.fetch.Mode == codec.FetchRecords {
-		if a.Records, err = decodeRecords(scratch, p.fetch.Offset, most, p.conn.server.limits.FrameMax); err != nil {
-			return refused(err)
-		}
+	if err == nil {
+		m.frame = codec.EncodeResponse(head, p.request.id, &r.answer)
+		err = c.fits(m.frame, r.hint())
 	}
-	f = codec.EncodeResponse(nil, p.request.id, &a)
-	if err = p.conn.fits(f, hintBehind(&a)); err != nil {
-		return refused(err)
+	if err != nil {
+		r.drop()
+		return made{frame: c.refusal(nil, p.request, err)}, true
 	}
-	return f, scratch, true
-}
-
-// hintBehind says where a reader goes on whose answer is too large: behind its
-// first batch or record, for one that is too large comes alone.
-func hintBehind(a *codec.Fetched) string {
-	if len(a.Records) > 0 {
-		return fmt.Sprintf(": go on at offset %d", a.Records[0].Offset+1)
-	}
-	if b, _, err := codec.NextBatch(a.Batches); err == nil && a.Mode == codec.FetchBatches {
-		return fmt.Sprintf(": go on at offset %d", b.BaseOffset()+codec.Offset(b.Count()))
-	}
-	return ""
-}
-
-// endOf is the offset behind the last of batches, offset when there is none.
-func endOf(batches []byte, offset codec.Offset) codec.Offset {
-	for len(batches) > 0 {
-		b, rest, err := codec.NextBatch(batches)
-		if err != nil {
-			return offset // the client will see
-		}
-		offset, batches = b.BaseOffset()+codec.Offset(b.Count()), rest
-	}
-	return offset
+	p.topic.fetched(r.records, r.stored())
+	m.scratch = r.scratch
+	return m, true
 }
 
 // mayWait says whether the answer can come later: the deadline is ahead and
@@ -181,11 +99,93 @@ func endOf(batches []byte, offset codec.Offset) codec.Offset {
 func (p *poll) mayWait() bool {
 	p.conn.mu.Lock()
 	defer p.conn.mu.Unlock()
-	return !p.conn.draining && !p.conn.dead && time.Now().Before(p.deadline)
+	return !p.conn.draining && !p.conn.dead && p.conn.now() < p.deadline
 }
 
-func (c *conn) answerMax() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.session.frameMax - answerHead
+// reading is one read of a log for a client: what a fetch answers or a
+// subscription pushes.
+type reading struct {
+	from    Partition
+	offset  codec.Offset
+	most    int // bytes, unless the first batch is larger
+	mode    codec.FetchMode
+	openMax int // bytes that a batch may become when it is opened
+
+	scratch *buffer
+	next    codec.Offset // behind the last record of the answer
+	records int          // in it, about: a first batch counts whole
+	answer  codec.Fetched
+}
+
+// read reads whole batches. Its memory is scratch's, to be dropped when
+// nothing is sent of it.
+func (r *reading) read() (err error) {
+	r.scratch = takeBuffer(min(r.most, 1<<20))
+	if r.scratch.b, err = r.from.Read(r.scratch.b, r.offset, r.most); err != nil {
+		return err
+	}
+	r.next, r.records = endOf(r.scratch.b, r.offset)
+	return nil
+}
+
+// stored is the bytes that were read.
+func (r *reading) stored() int {
+	if r.scratch == nil {
+		return 0
+	}
+	return len(r.scratch.b)
+}
+
+func (r *reading) drop() {
+	giveBuffer(r.scratch)
+	r.scratch = nil
+}
+
+// decode makes the answer of what was read.
+func (r *reading) decode() (err error) {
+	a := &r.answer
+	*a = codec.Fetched{Mode: r.mode, Batches: []byte{}}
+	if r.scratch != nil {
+		a.Batches = r.scratch.b
+	}
+	if a.Start, a.HighWatermark, err = r.from.Bounds(); err != nil { // after Read: never below what was read
+		return err
+	}
+	if r.mode == codec.FetchBatches {
+		return nil
+	}
+	stored := a.Batches
+	a.Batches = nil
+	a.Records, err = decodeRecords(stored, r.offset, r.most, r.openMax)
+	if n := len(a.Records); n > 0 {
+		r.next, r.records = a.Records[n-1].Offset+1, n
+	}
+	return err
+}
+
+// hint says where a reader goes on whose answer is too large: behind its
+// first batch or record, for one that is too large comes alone.
+func (r *reading) hint() string {
+	if len(r.answer.Records) > 0 {
+		return fmt.Sprintf(": go on at offset %d", r.answer.Records[0].Offset+1)
+	}
+	if b, _, err := codec.NextBatch(r.answer.Batches); err == nil && r.mode == codec.FetchBatches {
+		return fmt.Sprintf(": go on at offset %d", b.BaseOffset()+codec.Offset(b.Count()))
+	}
+	return ""
+}
+
+// endOf is the offset behind the last of batches, offset when there is none,
+// and how many records they are.
+func endOf(batches []byte, offset codec.Offset) (codec.Offset, int) {
+	records := 0
+	for len(batches) > 0 {
+		b, rest, err := codec.NextBatch(batches)
+		if err != nil {
+			break // the client will see
+		}
+		offset, batches = b.BaseOffset()+codec.Offset(b.Count()), rest
+		records += int(b.Count())
+	}
+	return offset, records
 }

@@ -62,19 +62,22 @@ func pollOf(t *testing.T, from Partition, f codec.Fetch) *poll {
 	t.Helper()
 	c := newConn(New(newFakeBroker("t", 1), Options{}), nil)
 	t.Cleanup(c.cancel)
-	return &poll{conn: c, request: request{id: 2, size: 10}, fetch: f, from: from, deadline: time.Now().Add(time.Hour)}
+	p := &poll{request: request{id: 2, size: 10}, fetch: f, from: from, topic: new(topicCounts), deadline: time.Hour}
+	p.conn, p.over = c, p.ready
+	return p
 }
 
 func TestTheWatermarkIsNeverBelowWhatWasRead(t *testing.T) {
 	p := newFakeBroker("t", 1).at("t", 0)
 	p.store(batchOf(t, 0, "a"))
-	frame, _, ok := pollOf(t, &overtaken{p, batchOf(t, 0, "b")}, codec.Fetch{MaxBytes: 1000}).read()
+	m, ok := pollOf(t, &overtaken{p, batchOf(t, 0, "b")}, codec.Fetch{MaxBytes: 1000}).make(nil)
 	require.True(t, ok)
-	e, err := codec.ParseEnvelope(frame.Bytes()[4:])
+	e, err := codec.ParseEnvelope(m.frame.Bytes()[4:])
 	require.NoError(t, err)
 	var f codec.Fetched
 	require.NoError(t, e.Decode(&f))
-	require.Equal(t, codec.Offset(2), endOf(f.Batches, 0))
+	next, _ := endOf(f.Batches, 0)
+	require.Equal(t, codec.Offset(2), next)
 	require.Equal(t, codec.Offset(2), f.HighWatermark)
 }
 
@@ -101,10 +104,10 @@ func (r *restless) Await(_ codec.Offset, _ time.Duration, done func()) func() {
 func TestAPollThatWaitsAnewIsCancelledAnew(t *testing.T) {
 	r := &restless{fakePartition: newFakeBroker("t", 1).at("t", 0)}
 	p := pollOf(t, r, codec.Fetch{MaxBytes: 1000})
-	r.again = func() { p.await(1) }
-	p.await(0)
+	r.again = func() { p.await(r, 1, time.Hour) }
+	p.await(r, 0, time.Hour)
 	require.Equal(t, 2, r.rounds)
 	require.Equal(t, []int{1}, r.cancelled, "the first round is over")
-	p.conn.endPolls()
+	p.conn.endVigils()
 	require.Equal(t, []int{1, 2}, r.cancelled, "nobody waits on for a connection that ended")
 }

@@ -5,32 +5,81 @@ import (
 	"time"
 
 	"github.com/troupe-mq/troupe/codec"
+	"github.com/troupe-mq/troupe/gateway/session"
 )
 
 var builders = sync.Pool{New: func() any { return new(codec.Builder) }}
 
+// produce is one PRODUCE on its way. It is used again when its answer has
+// left, so that one costs no memory of its own.
+type produce struct {
+	conn     *conn
+	turn     session.Turn
+	request  request
+	message  codec.Produce
+	frame    *buffer        // the batch may be a part of it
+	builder  *codec.Builder // the batch may be in its memory; nil without
+	topic    *topicCounts
+	bytes    int // of the batch
+	records  int
+	produced codec.Produced
+	answer   codec.Frame
+	reply    func(codec.Produced, error) // p.replied, made once
+}
+
+// producesMax is how many a connection keeps for later.
+const producesMax = 256
+
+// newProduce is called by the reader.
+func (c *conn) newProduce(r request, frame *buffer) *produce {
+	var p *produce
+	c.mu.Lock()
+	if n := len(c.produces); n > 0 {
+		p = c.produces[n-1]
+		c.produces = c.produces[:n-1]
+	}
+	c.mu.Unlock()
+	if p == nil {
+		p = &produce{conn: c}
+		p.turn.Owner = p
+		p.reply = p.replied
+	}
+	p.request, p.frame = r, frame
+	return p
+}
+
+// reuse keeps p for later; below mu.
+func (c *conn) reuse(p *produce) {
+	p.message.Reset()
+	p.frame, p.builder = nil, nil
+	if len(c.produces) < producesMax {
+		c.produces = append(c.produces, p)
+	}
+}
+
 // produce verifies a batch and hands it to its partition. Its answer takes a
 // turn as soon as the topic is known, so that a refusal, of a body that cannot
 // be decoded too, does not overtake those before it.
-func (c *conn) produce(r request, e codec.Envelope, frame []byte) error {
-	var req codec.Produce
-	wrong := e.Decode(&req)
+func (c *conn) produce(r request, e *codec.Envelope, frame *buffer) error {
+	p := c.newProduce(r, frame)
+	wrong := e.Decode(&p.message)
 	if fatal(wrong) {
 		return wrong
 	}
-	if wrong != nil && req.Topic == "" {
+	if wrong != nil && p.message.Topic == "" {
+		giveBuffer(frame)
 		c.reply(r, nil, wrong)
 		return nil
 	}
 	c.mu.Lock()
-	t := c.session.open(req.TopicPartition, r.size)
+	c.session.Open(&p.turn, p.message.TopicPartition)
 	c.mu.Unlock()
-	if wrong != nil {
-		c.settle(t, codec.EncodeError(nil, r.id, wrong))
-		return nil
+	if wrong == nil {
+		wrong = p.handOver()
 	}
-	if err := c.handOver(r, t, &req, frame); err != nil {
-		c.settle(t, codec.EncodeError(nil, r.id, err))
+	if wrong != nil { // nobody else has seen the frame
+		p.returnMemory()
+		p.refuse(wrong)
 	}
 	return nil
 }
@@ -38,32 +87,66 @@ func (c *conn) produce(r request, e codec.Envelope, frame []byte) error {
 // handOver returns an error when nothing was handed over. The memory of the
 // frame and of a batch built here is used again only after a good reply: until
 // then, and for ever after a bad one, it may still be on its way to a disk.
-func (c *conn) handOver(r request, t *turn, req *codec.Produce, frame []byte) error {
-	p, err := c.server.broker.Partition(req.TopicPartition)
+func (p *produce) handOver() error {
+	m := &p.message
+	to, err := p.conn.server.broker.Partition(m.TopicPartition)
 	if err != nil {
 		return err
 	}
-	batch, builder := req.Batch, (*codec.Builder)(nil)
+	batch := m.Batch
 	if batch == nil {
-		builder = builders.Get().(*codec.Builder)
-		if batch, err = buildBatch(builder, req); err != nil {
+		p.builder = builders.Get().(*codec.Builder)
+		if batch, err = buildBatch(p.builder, m); err != nil {
 			return err
 		}
 	}
-	if err := batch.Verify(p.MaxMessageBytes()); err != nil {
+	if err := batch.Verify(to.MaxMessageBytes()); err != nil {
 		return err
 	}
-	return p.Produce(c.ctx, batch, func(a codec.Produced, err error) {
-		if err != nil {
-			c.settle(t, codec.EncodeError(nil, r.id, err))
-			return
-		}
-		giveBuffer(frame)
-		if builder != nil {
-			builders.Put(builder)
-		}
-		c.settle(t, codec.EncodeResponse(nil, r.id, &a))
-	})
+	p.topic, p.bytes, p.records = p.conn.server.counts.topic(p.topic, m.Topic), len(batch), int(batch.Count())
+	return to.Produce(p.conn.ctx, batch, p.reply)
+}
+
+func (p *produce) returnMemory() {
+	giveBuffer(p.frame)
+	if p.builder != nil {
+		builders.Put(p.builder)
+	}
+	p.frame, p.builder = nil, nil
+}
+
+// replied is called by the partition, from any goroutine.
+func (p *produce) replied(a codec.Produced, err error) {
+	if err != nil {
+		p.frame, p.builder = nil, nil
+		p.refuse(err)
+		return
+	}
+	p.returnMemory()
+	p.topic.produced(p.records, p.bytes)
+	p.produced = a
+	p.settle(codec.EncodeResponse(p.answer.Head, p.request.id, &p.produced))
+}
+
+func (p *produce) refuse(err error) {
+	p.settle(p.conn.refusal(p.answer.Head, p.request, err))
+}
+
+// settle answers a produce in its turn.
+func (p *produce) settle(f codec.Frame) {
+	c := p.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p.answer = f
+	if c.dead {
+		return
+	}
+	for t := c.session.Settle(&p.turn); t != nil; {
+		one := t.Owner.(*produce)
+		t = t.Next()
+		c.queue = append(c.queue, answer{request: one.request, frame: one.answer, produce: one})
+		c.hasWork.Signal()
+	}
 }
 
 // buildBatch makes one batch of single records; those without a timestamp
@@ -82,16 +165,4 @@ func buildBatch(b *codec.Builder, req *codec.Produce) (codec.Batch, error) {
 		b.Append(rec.Timestamp, rec.Key, rec.Value, rec.Headers)
 	}
 	return b.Build(req.Compression)
-}
-
-// settle answers a produce in its turn.
-func (c *conn) settle(t *turn, f codec.Frame) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, ready := range c.session.settle(t, f) {
-		if !c.dead {
-			c.queue = append(c.queue, answer{frame: ready.frame, size: ready.size})
-		}
-	}
-	c.hasWork.Signal()
 }

@@ -9,7 +9,11 @@ import (
 	"time"
 
 	"github.com/troupe-mq/troupe/codec"
+	"github.com/troupe-mq/troupe/gateway/session"
 )
+
+// Limits bound what clients can take. Zero fields get their defaults.
+type Limits = session.Limits
 
 // Options of a Server; the zero value will do.
 type Options struct {
@@ -25,9 +29,12 @@ type Server struct {
 	limits Limits
 	log    func(event string, fields ...any)
 
-	answers *budget // of all connections
+	counts   counts
+	answers  *budget // of all connections, as requests
+	requests *budget
 
 	mu        sync.Mutex
+	entrance  *session.Entrance
 	closed    chan struct{} // closed by Close
 	listeners map[net.Listener]struct{}
 	conns     map[*conn]struct{}
@@ -37,10 +44,15 @@ type Server struct {
 // New makes a Server; nothing runs before Listen or Serve.
 func New(b Broker, o Options) *Server {
 	s := &Server{
-		broker: b, limits: o.Limits.withDefaults(), log: o.Log, closed: make(chan struct{}),
+		broker: b, limits: o.Limits.WithDefaults(), log: o.Log, closed: make(chan struct{}),
 		listeners: map[net.Listener]struct{}{}, conns: map[*conn]struct{}{},
 	}
-	s.answers = newBudget(s.limits.AnswerBytes)
+	s.counts.topics.exists = s.hasTopic
+	s.entrance = session.NewEntrance(s.limits)
+	s.answers = newBudget(s.limits.AnswerBytes, func() { s.each((*conn).hurryWriter) })
+	// Every connection may hold the early bytes of a frame, and one all of it.
+	least := s.limits.Connections*earlyBytes + s.limits.FrameMax
+	s.requests = newBudget(max(s.limits.BytesInFlightAll, least), func() { s.each((*conn).hurryReader) })
 	if s.log == nil {
 		s.log = func(string, ...any) {}
 	}
@@ -126,18 +138,34 @@ func (s *Server) accept(l net.Listener) error {
 // welcome starts a connection, or says why not.
 func (s *Server) welcome(nc net.Conn) {
 	s.mu.Lock()
-	if len(s.conns) < s.limits.Connections && !s.stopping() {
+	var err error = errClosed
+	if !s.stopping() {
+		err = s.entrance.Enter(addressOf(nc))
+	}
+	if err == nil {
 		c := newConn(s, nc)
 		s.conns[c] = struct{}{}
+		s.counts.connections.Add(1)
 		s.running.Go(c.run)
 		s.mu.Unlock()
 		return
 	}
-	n := len(s.conns)
 	s.mu.Unlock()
-	err := errClosed
-	if !s.stopping() {
-		err = codec.Errorf(codec.Overloaded, "%d connections: at most %d are allowed", n, s.limits.Connections)
+	s.turnAway(nc, err)
+}
+
+// turnAway tells a connection why it is not let in. It does not wait for it:
+// what it says fits into any socket's buffer.
+func (s *Server) turnAway(nc net.Conn, err error) {
+	code := codec.CodeOf(err)
+	s.counts.refusedConns.add(code.String())
+	switch code {
+	case codec.Overloaded:
+		s.counts.hit(hitConnections)
+	case codec.TooManyConnections:
+		s.counts.hit(hitAddressConns)
+	}
+	if code != codec.Stopping {
 		s.log("connection refused", "remote", nc.RemoteAddr().String(), "reason", err)
 	}
 	_ = nc.SetDeadline(time.Now().Add(time.Second))
@@ -145,11 +173,31 @@ func (s *Server) welcome(nc net.Conn) {
 	_ = nc.Close()
 }
 
+// addressOf is where a connection comes from, without the port.
+func addressOf(nc net.Conn) string {
+	at := nc.RemoteAddr().String()
+	if host, _, err := net.SplitHostPort(at); err == nil {
+		return host
+	}
+	return at
+}
+
 // forget is the end of a connection.
 func (s *Server) forget(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
+	s.entrance.Leave(addressOf(c.net))
+	s.counts.closed.add(c.reason)
+}
+
+// each calls do for every connection.
+func (s *Server) each(do func(*conn)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		do(c)
+	}
 }
 
 // Connections is the number of open connections.
@@ -184,10 +232,4 @@ func (s *Server) Close(ctx context.Context) error {
 }
 
 // cut ends every connection at once.
-func (s *Server) cut() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for c := range s.conns {
-		c.kill()
-	}
-}
+func (s *Server) cut() { s.each(func(c *conn) { c.kill(closedByCut) }) }

@@ -2,96 +2,117 @@ package gateway
 
 import (
 	"net"
-	"time"
-
-	"github.com/troupe-mq/troupe/codec"
 )
 
+// outgoing are frames on their way into one writev, and memory that the
+// writer uses again and again.
+type outgoing struct {
+	bufs    [][]byte
+	sending net.Buffers // bufs while they are written
+	answers []answer    // of the frames in bufs
+	bytes   int
+	head    []byte // of an answer that is made
+}
+
+func (o *outgoing) add(a answer) {
+	o.bufs = a.frame.AppendTo(o.bufs)
+	o.bytes += a.frame.Size()
+	o.answers = append(o.answers, a)
+}
+
 // write is the writer: it sends what is queued until the connection ends. All
-// that waits goes out in one writev.
+// that waits goes out in one writev, and a push has its turn behind every
+// answer that is made and behind every writev.
 func (c *conn) write() {
 	var todo []answer
 	var out outgoing
 	for {
 		var more bool
-		if todo, more = c.wait(todo[:0]); !more {
+		if todo, more = c.wait(todo); !more {
 			break
 		}
-		for _, a := range todo {
-			if !c.send(&out, a) {
+		for i := range todo {
+			if !c.send(&out, todo[i]) {
 				return
 			}
 		}
-		if !c.flush(&out) {
+		clear(todo)
+		if !c.flush(&out) || !c.push(&out) {
 			return
 		}
-		clear(todo)
 	}
 	c.mu.Lock()
 	farewell, dead := c.farewell, c.dead
 	c.mu.Unlock()
 	if farewell.Size() > 0 && !dead {
-		out.add(farewell, 0, false)
+		out.add(answer{frame: farewell, push: true})
 		c.flush(&out)
 	}
 }
 
-// wait returns what is queued; false when nothing more will be.
-func (c *conn) wait(todo []answer) ([]answer, bool) {
+// wait returns what is queued, nothing when only a push may go; false when
+// nothing more will be. used is the memory of what it returned before.
+func (c *conn) wait(used []answer) ([]answer, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for len(c.queue) == 0 {
-		if c.dead || c.draining && (c.abrupt || c.session.inFlight == 0) {
+	for len(c.queue) == 0 && !c.session.MayPush() {
+		if n, _ := c.session.InFlight(); c.dead || c.draining && (c.abrupt || n == 0) {
 			return nil, false
 		}
 		c.hasWork.Wait()
 	}
-	todo = append(todo, c.queue...)
-	clear(c.queue)
-	c.queue = c.queue[:0]
+	todo := c.queue
+	c.queue = used[:0]
 	return todo, !c.dead
-}
-
-// outgoing are frames on their way into one writev.
-type outgoing struct {
-	bufs  [][]byte
-	count int // answers
-	size  int // of their requests
-}
-
-func (o *outgoing) add(f codec.Frame, size int, answers bool) {
-	o.bufs = f.AppendTo(o.bufs)
-	o.size += size
-	if answers {
-		o.count++
-	}
 }
 
 // send adds an answer to out. One that is made here is sent at once, for its
 // memory is one for the connection and comes out of the server's budget.
 func (c *conn) send(out *outgoing, a answer) bool {
-	if a.make == nil {
-		out.add(a.frame, a.size, true)
+	if a.maker == nil {
+		out.add(a)
 		return true
 	}
+	return c.sendMade(out, a) && c.push(out)
+}
+
+func (c *conn) sendMade(out *outgoing, a answer) bool {
 	held, ok := c.afford(out, a.most)
 	if !ok {
 		return false
 	}
-	defer func() { c.server.answers.give(held) }()
-	f, scratch, ok := a.make()
-	if !ok {
+	m, made := a.maker.make(out.head[:0])
+	if !made {
+		c.server.answers.give(held)
 		return true
 	}
-	if used := len(f.Head) + max(len(f.Payload), cap(scratch)); used < held {
+	a.frame = m.frame
+	return c.sendHeld(out, a, m, held)
+}
+
+// sendHeld sends a frame at once whose memory holds bytes of the budget, and
+// returns both.
+func (c *conn) sendHeld(out *outgoing, a answer, m made, held int) bool {
+	used := len(m.frame.Head)
+	if m.scratch != nil {
+		used += cap(m.scratch.b)
+	}
+	if used = c.server.answers.clamp(used); held > 0 { // more than was thought is taken all the same
 		c.server.answers.give(held - used)
 		held = used
 	}
-	out.add(f, a.size, true)
-	ok = c.flush(out)
-	giveBuffer(scratch)
+	out.add(a)
+	ok := c.flush(out)
+	c.server.answers.give(held)
+	if cap(m.frame.Head) <= headMax {
+		out.head = m.frame.Head
+	}
+	giveBuffer(m.scratch)
 	return ok
 }
+
+// headMax is the largest memory that a writer keeps for heads of answers.
+const headMax = 64 << 10
 
 // afford takes most bytes of the server's budget and returns how many they
 // are. What is in out does not wait with it; false when the connection ended.
@@ -101,6 +122,7 @@ func (c *conn) afford(out *outgoing, most int) (held int, ok bool) {
 	if held == 0 || answers.try(held) {
 		return held, true
 	}
+	c.server.counts.hit(hitAnswers)
 	if !c.flush(out) || !answers.take(c.ctx, held) {
 		return 0, false
 	}
@@ -112,73 +134,71 @@ func (c *conn) flush(out *outgoing) bool {
 	if len(out.bufs) == 0 {
 		return true
 	}
-	_ = c.net.SetWriteDeadline(time.Now().Add(c.server.limits.Write))
-	bufs := net.Buffers(out.bufs)
-	_, err := bufs.WriteTo(c.net)
+	c.mu.Lock()
+	c.writing = out.bytes
+	_ = c.net.SetWriteDeadline(c.at(c.session.WriteDue(c.now(), out.bytes, c.server.answers.crowded())))
+	c.mu.Unlock()
+	out.sending = out.bufs
+	_, err := out.sending.WriteTo(c.net)
 	clear(out.bufs)
 	out.bufs = out.bufs[:0]
 	if err != nil {
-		c.kill()
+		c.writeFailed(err)
 		return false
 	}
-	c.mu.Lock()
-	c.session.inFlight -= out.count
-	c.session.bytes -= out.size
-	c.hasRoom.Signal()
-	c.mu.Unlock()
-	out.count, out.size = 0, 0
+	c.left(out)
 	return true
 }
 
-// answer queues the answer to a request, from any goroutine, without waiting.
-func (c *conn) answer(a answer) {
+// left is what follows when the answers in out have left.
+func (c *conn) left(out *outgoing) {
+	now, n, size := c.now(), 0, 0
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.dead {
-		c.queue = append(c.queue, a)
-		c.hasWork.Signal()
+	for i := range out.answers {
+		a := &out.answers[i]
+		if a.begins != nil {
+			c.session.Begin(a.begins, now)
+		}
+		if a.produce != nil {
+			c.reuse(a.produce)
+		}
+		if !a.push {
+			n++
+			size += a.request.size
+		}
 	}
-}
-
-// reply queues m, or err when it is not nil, as the answer to request id. From
-// then on it is charged at its own size.
-func (c *conn) reply(r request, m codec.Message, err error) {
-	f := c.response(r, m, err)
-	c.mu.Lock()
-	c.session.recharge(r.size, f.Size())
+	c.writing = 0
+	c.session.Release(n, size)
+	c.hasRoom.Signal()
 	c.mu.Unlock()
-	c.answer(answer{frame: f, size: f.Size()})
+	c.server.requests.give(size)
+	for i := range out.answers {
+		if r := &out.answers[i].request; !out.answers[i].push {
+			c.server.counts.answered(r.op, now-r.began)
+		}
+	}
+	c.server.counts.bytesOut.Add(uint64(out.bytes))
+	clear(out.answers)
+	out.answers, out.bytes = out.answers[:0], 0
 }
 
-// response is the frame that answers r: m within the limit that was agreed
-// on, or an error.
-func (c *conn) response(r request, m codec.Message, err error) codec.Frame {
-	if err != nil {
-		return codec.EncodeError(nil, r.id, err)
+// writeFailed ends the connection, and says whether the client was too slow.
+func (c *conn) writeFailed(err error) {
+	reason := closedByNetwork
+	if ne, ok := err.(net.Error); ok && ne.Timeout() {
+		reason = closedForSlowness
+		c.server.counts.hit(hitWrite)
+		c.server.log("connection closed", "remote", c.net.RemoteAddr().String(), "reason", "the client does not take its answers")
 	}
-	f := codec.EncodeResponse(nil, r.id, m)
-	if err := c.fits(f, ""); err != nil {
-		return codec.EncodeError(nil, r.id, err)
-	}
-	return f
+	c.kill(reason)
 }
 
-// fits says whether f is within the limit that was agreed on; hint ends what
-// the error says.
-func (c *conn) fits(f codec.Frame, hint string) error {
+// hurryWriter shortens the deadline of answers on their way: others wait for
+// what they hold.
+func (c *conn) hurryWriter() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if most := c.session.frameMax; f.BodySize() > most {
-		return codec.Errorf(codec.RecordTooLarge, "answer of %d bytes: HELLO agreed on frames of at most %d%s", f.BodySize(), most, hint)
+	if c.writing > 0 {
+		_ = c.net.SetWriteDeadline(c.at(c.session.WriteDue(c.now(), c.writing, true)))
 	}
-	return nil
-}
-
-// made queues an answer that the writer makes, for it may be large (most is
-// what it takes of the server's budget) or may look on disk.
-func (c *conn) made(r request, most int, m func() (codec.Message, error)) {
-	c.answer(answer{size: r.size, most: most, make: func() (codec.Frame, []byte, bool) {
-		message, err := m()
-		return c.response(r, message, err), nil, true
-	}})
 }

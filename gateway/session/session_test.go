@@ -1,4 +1,4 @@
-package gateway
+package session
 
 import (
 	"testing"
@@ -29,11 +29,11 @@ func TestWhatMayCome(t *testing.T) {
 		"unknown op after":      {true, envelope(codec.KindRequest, 2, 99), codec.OK},
 		"one-way after: ignore": {true, envelope(codec.KindOneWay, 0, 99), codec.OK},
 	} {
-		s := newSession(Limits{}.withDefaults())
+		s := New(Limits{}.WithDefaults())
 		s.ready = law.ready
-		require.Equal(t, law.code, codec.CodeOf(s.admit(law.e)), name)
+		require.Equal(t, law.code, codec.CodeOf(s.Admit(&law.e)), name)
 	}
-	require.EqualError(t, checkMagic([]byte("GET ")), `MALFORMED: connection opens with "GET ": want "TRP1"`)
+	require.EqualError(t, CheckMagic([]byte("GET ")), `MALFORMED: connection opens with "GET ": want "TRP1"`)
 }
 
 func TestHelloChooses(t *testing.T) {
@@ -50,43 +50,79 @@ func TestHelloChooses(t *testing.T) {
 		"tiny frames":    {codec.Hello{ProtocolMin: 1, ProtocolMax: 1, FrameMax: 1}, codec.OK, 64 << 10},
 		"huge frames":    {codec.Hello{ProtocolMin: 1, ProtocolMax: 1, FrameMax: 1 << 30}, codec.OK, 8 << 20},
 	} {
-		s := newSession(Limits{}.withDefaults())
-		w, err := s.hello(law.h, Identity{Node: "n1"})
+		s := New(Limits{}.WithDefaults())
+		w, err := s.Hello(&law.h)
 		require.Equal(t, law.code, codec.CodeOf(err), name)
 		require.Equal(t, law.frameMax, s.frameMax, name)
 		require.Equal(t, err == nil, s.ready)
 		if err == nil {
 			require.Equal(t, law.frameMax, w.FrameMax)
+			require.Empty(t, w.Features)
 		}
 	}
 }
 
+func TestFeaturesAreThoseOfBoth(t *testing.T) {
+	w, err := New(Limits{}.WithDefaults()).Hello(&codec.Hello{ProtocolMin: 1, ProtocolMax: 1, Features: []string{"redirect", "subscribe"}})
+	require.NoError(t, err)
+	require.Equal(t, []string{"subscribe"}, w.Features)
+}
+
 func TestRoom(t *testing.T) {
-	s := newSession(Limits{InFlight: 3, BytesInFlight: 100}.withDefaults())
-	require.True(t, s.room(1000), "one may always pass")
-	s.take(1000)
-	require.False(t, s.room(1))
-	s.release(1000)
-	s.take(40)
-	s.take(40)
-	require.True(t, s.room(20))
-	require.False(t, s.room(21))
-	s.take(20)
-	require.False(t, s.room(0), "three are in flight")
-	s.release(40)
-	require.True(t, s.room(40))
+	s := New(Limits{InFlight: 3, BytesInFlight: 100}.WithDefaults())
+	require.True(t, s.Room(1000), "one may always pass")
+	s.Take(1000)
+	require.False(t, s.Room(1))
+	s.Release(1, 1000)
+	s.Take(40)
+	s.Take(40)
+	require.True(t, s.Room(20))
+	require.False(t, s.Room(21))
+	s.Take(20)
+	require.False(t, s.Room(0), "three are in flight")
+	s.Release(1, 40)
+	require.True(t, s.Room(40))
+}
+
+// left are the turns behind t, in the order they leave.
+func left(t *Turn) (all []*Turn) {
+	for ; t != nil; t = t.Next() {
+		all = append(all, t)
+	}
+	return all
 }
 
 // Answers leave in the order of the requests of their partition, whatever
 // order they come in, and no partition waits for another.
 func TestTurns(t *testing.T) {
-	s := newSession(Limits{}.withDefaults())
+	s := New(Limits{}.WithDefaults())
 	a, b := codec.TopicPartition{Topic: "t", Partition: 0}, codec.TopicPartition{Topic: "t", Partition: 1}
-	a1, a2, b1, a3 := s.open(a, 1), s.open(a, 2), s.open(b, 3), s.open(a, 4)
-	require.Empty(t, s.settle(a2, codec.Frame{}))
-	require.Equal(t, []*turn{b1}, s.settle(b1, codec.Frame{}))
-	require.Equal(t, []*turn{a1, a2}, s.settle(a1, codec.Frame{}))
-	require.Equal(t, []*turn{a3}, s.settle(a3, codec.Frame{}))
-	require.Empty(t, s.lanes, "nothing is kept")
-	require.Panics(t, func() { s.settle(a3, codec.Frame{}) })
+	for range 3 { // lanes and turns are used again
+		var a1, a2, b1, a3 Turn
+		s.Open(&a1, a)
+		s.Open(&a2, a)
+		s.Open(&b1, b)
+		s.Open(&a3, a)
+		require.Empty(t, left(s.Settle(&a2)))
+		require.Equal(t, []*Turn{&b1}, left(s.Settle(&b1)))
+		require.Equal(t, []*Turn{&a1, &a2}, left(s.Settle(&a1)))
+		s.Open(&a1, a)
+		require.Empty(t, left(s.Settle(&a1)))
+		require.Equal(t, []*Turn{&a3, &a1}, left(s.Settle(&a3)))
+		require.Empty(t, s.lanes, "nothing is kept")
+		require.Panics(t, func() { s.Settle(&a3) })
+	}
+	require.Len(t, s.spare, 2)
+}
+
+func TestTurnsCostNoMemory(t *testing.T) {
+	s := New(Limits{}.WithDefaults())
+	tp := codec.TopicPartition{Topic: "t"}
+	var one, two Turn
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		s.Open(&one, tp)
+		s.Open(&two, tp)
+		s.Settle(&two)
+		s.Settle(&one)
+	}))
 }
