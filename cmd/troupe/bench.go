@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,136 +14,141 @@ import (
 )
 
 func newBench(s streams) *cobra.Command {
-	c := &cobra.Command{Use: "bench", Short: "Measure a broker", Example: "  troupe bench produce --seconds 10", Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
-	c.AddCommand(newBenchProduce(s))
+	c := &cobra.Command{Use: "bench", Short: "Measure a broker", Args: cobra.NoArgs,
+		Long: `Measure a broker. Each verb makes a topic of its own and removes it in the end,
+unless --topic names one. A table goes to standard error; with -o json, one
+object goes to standard output. The exit code is 1 when anything failed.`,
+		Example: "  troupe bench produce --duration 10s\n  troupe bench consume\n  troupe bench latency --rate 1000",
+		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() }}
+	c.AddCommand(newBenchProduce(s), newBenchConsume(s), newBenchLatency(s))
 	return c
 }
 
-// benchProduce is `troupe bench produce`.
-type benchProduce struct {
+// bench is what the verbs below bench have in common.
+type bench struct {
 	remote
-	s          streams
-	output     string
-	topic      string
-	partitions int32
-	batchBytes int
-	recordSize int
-	inFlight   int
-	seconds    float64
-	rate       float64 // records a second, 0 = as fast as answers come
+	s           streams
+	what        string // the verb
+	output      string
+	topic       string
+	partitions  int32
+	recordSize  int
+	batchBytes  int
+	inFlight    int
+	connections int
+	records     int64
+	duration    time.Duration
+	rateText    string
+	rate        rate
+	compression string
+	codec       codec.Compression
+	durability  string
+	http        string
+	hgrm        string
+
+	clients []*client.Client // while it runs
 }
 
-func newBenchProduce(s streams) *cobra.Command {
-	v := &benchProduce{s: s}
-	c := &cobra.Command{
-		Use: "produce", Short: "Send ready batches and measure their answers", Args: cobra.NoArgs,
-		Long: `Send ready batches over one connection, so many in flight, each partition in turn,
-and measure how long their answers take. The loop is closed: the next batch leaves
-when an answer has come. With --rate batches leave on a schedule, and latency
-counts from when they were due.
-
-The topic is made when it is not there, and stays.`,
-		Example: "  troupe bench produce --partitions 4 --batch-bytes 65536 --in-flight 32 --seconds 10 -o json",
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := v.check(); err != nil {
-				return err
-			}
-			return v.with(c, v.run)
-		},
-	}
+// flags are those that mean the same to each verb.
+func (v *bench) flags(c *cobra.Command, records string) {
 	f := c.Flags()
-	f.StringVar(&v.topic, "topic", "bench", "topic to produce to")
-	f.Int32Var(&v.partitions, "partitions", 4, "partitions to produce to")
-	f.IntVar(&v.batchBytes, "batch-bytes", 64<<10, "bytes of a batch, at most")
+	f.StringVar(&v.topic, "topic", "", "topic to use, which stays (default: one of its own, which is removed)")
+	f.Int32Var(&v.partitions, "partitions", 6, "partitions to use")
 	f.IntVar(&v.recordSize, "record-size", 1024, "bytes of a record's value")
-	f.IntVar(&v.inFlight, "in-flight", 32, "batches without an answer, in all")
-	f.Float64Var(&v.seconds, "seconds", 10, "how long")
-	f.Float64Var(&v.rate, "rate", 0, "records a second (default: as fast as answers come)")
+	f.IntVar(&v.connections, "connections", 1, "connections; partitions are dealt out to them")
+	f.Int64Var(&v.records, "records", 0, records)
+	f.StringVar(&v.compression, "compression", "none", "of batches: none, gzip, snappy, lz4 or zstd; more than half of a value can be compressed away")
+	f.StringVar(&v.durability, "durability", "fsync", "of the bench's own topic: fsync, or os (acknowledged from the page cache)")
+	f.StringVar(&v.http, "http", "127.0.0.1:9653", "the broker's HTTP address, for bytes per fsync; null when it cannot be reached")
+	f.StringVar(&v.hgrm, "hgrm", "", "file for the latencies, as HdrHistogram's plotter reads them")
 	v.flag(c)
 	outputFlag(c, &v.output)
-	return c
 }
 
-func (v *benchProduce) check() error {
+// check finds what is wrong with the flags before anything is connected.
+func (v *bench) check(c *cobra.Command) (err error) {
+	if v.rate, err = parseRate(v.rateText); err != nil {
+		return err
+	}
+	if v.codec, err = codec.ParseCompression(v.compression); err != nil {
+		return usagef("--compression %q: want none, gzip, snappy, lz4 or zstd", v.compression)
+	}
 	switch {
-	case v.partitions < 1, v.inFlight < 1:
-		return usagef("--partitions %d, --in-flight %d: want 1 or more", v.partitions, v.inFlight)
-	case v.seconds <= 0, v.rate < 0:
-		return usagef("--seconds %g, --rate %g: want more than 0", v.seconds, v.rate)
-	case v.recordSize < 0, v.recordSize+128 > v.batchBytes:
-		return usagef("--record-size %d: want 0 to --batch-bytes %d less 128", v.recordSize, v.batchBytes)
+	case v.partitions < 1:
+		return usagef("--partitions %d: want 1 or more", v.partitions)
+	case v.inFlight < 1:
+		return usagef("--in-flight %d: want 1 or more", v.inFlight)
+	case v.connections < 1:
+		return usagef("--connections %d: want 1 or more", v.connections)
+	case v.records < 0, v.records == 0 && c.Flags().Changed("records"):
+		return usagef("--records %d: want 1 or more", v.records)
+	case v.duration <= 0:
+		return usagef("--duration %s: want more than 0s", v.duration)
+	case v.recordSize < 0, v.recordSize+recordRoom > v.batchBytes:
+		return usagef("--record-size %d: want 0 to --batch-bytes %d less %d", v.recordSize, v.batchBytes, recordRoom)
+	case v.durability != "fsync" && v.durability != "os":
+		return usagef("--durability %q: want fsync or os", v.durability)
+	case v.topic != "" && c.Flags().Changed("durability"):
+		return usagef("--durability with --topic: that topic has one; change it with: troupe topic alter %s --set durability=%s", v.topic, v.durability)
 	}
 	return nil
 }
 
-// benched is what was measured, as JSON shows it. Bytes are those of whole
-// batches; an MB is a million bytes.
-type benched struct {
-	Records       int64     `json:"records"`
-	Bytes         int64     `json:"bytes"`
-	Seconds       float64   `json:"seconds"`
-	RecordsPerS   float64   `json:"records_per_s"`
-	MBPerS        float64   `json:"mb_per_s"`
-	BytesPerFsync *float64  `json:"bytes_per_fsync"` // null: not measured yet
-	LatencyMS     quantiles `json:"latency_ms"`
-	Errors        int64     `json:"errors"`
-}
+// recordRoom is what a batch needs besides the value of one record.
+const recordRoom = 128
 
-func (v *benchProduce) run(ctx context.Context, cl *client.Client) error {
-	batch, err := v.batch()
+// run measures: it connects, sees to the topic, has do measure and reports.
+func (v *bench) run(c *cobra.Command, do func(context.Context) (*meter, error)) error {
+	if err := v.check(c); err != nil {
+		return err
+	}
+	servers, err := v.addresses(c)
 	if err != nil {
 		return err
 	}
-	if err := v.prepare(ctx, cl, len(batch)); err != nil {
+	for range v.connections {
+		cl, err := dial(c.Context(), servers)
+		if err != nil {
+			return err
+		}
+		defer cl.Close()
+		v.clients = append(v.clients, cl)
+	}
+	return explain(v.on(c.Context(), do))
+}
+
+// on runs do on the topic, which is removed afterwards when it is the bench's
+// own.
+func (v *bench) on(ctx context.Context, do func(context.Context) (*meter, error)) (err error) {
+	remove, err := v.prepare(ctx)
+	if err != nil {
 		return err
 	}
-	b, first := v.measure(ctx, cl, batch)
+	defer func() { err = errors.Join(err, remove()) }()
+	m, err := do(ctx)
+	if err != nil {
+		return err
+	}
+	return errors.Join(v.report(m.result()), v.export(m), v.verdict(ctx, m))
+}
+
+// verdict is why the bench failed, if it did.
+func (v *bench) verdict(ctx context.Context, m *meter) error {
+	switch {
+	case m.first != nil:
+		return fmt.Errorf("bench %s: %s: %w", v.what, count(m.errors, "error"), m.first)
+	case ctx.Err() != nil:
+		return fmt.Errorf("bench %s: interrupted after %s", v.what, count(m.records.Load(), "record"))
+	}
+	return nil
+}
+
+func (v *bench) report(b benched) error {
 	if v.output == "json" {
-		err = json.NewEncoder(v.s.out).Encode(b)
-	} else {
-		err = v.print(b)
+		return json.NewEncoder(v.s.out).Encode(b)
 	}
-	if first != nil {
-		return fmt.Errorf("bench produce: %s: %w", count(b.Errors, "error"), first)
-	}
-	return err
+	return b.print(v.s.err)
 }
 
-// batch is the one that is sent over and over.
-func (v *benchProduce) batch() (codec.Batch, error) {
-	var b codec.Builder
-	value := []byte(strings.Repeat("troupe benchmark ", v.recordSize/17+1)[:v.recordSize])
-	now := codec.Millis(time.Now().UnixMilli())
-	b.Append(now, nil, value, nil)
-	for b.Size()+codec.RecordBytesMax(nil, value, nil) <= v.batchBytes {
-		b.Append(now, nil, value, nil)
-	}
-	return b.Build(codec.NoCompression)
-}
-
-// prepare sees to the topic.
-func (v *benchProduce) prepare(ctx context.Context, cl *client.Client, size int) error {
-	d, err := cl.DescribeTopic(ctx, codec.Topic(v.topic))
-	if errors.Is(err, codec.E(codec.UnknownTopic)) {
-		d, err = cl.CreateTopic(ctx, codec.CreateTopic{Topic: codec.Topic(v.topic), Partitions: v.partitions})
-	}
-	if err != nil {
-		return err
-	}
-	if n := len(d.Partitions); n < int(v.partitions) {
-		return fmt.Errorf("%s has %s, --partitions asks for %d: give it more with: troupe topic alter %s --partitions %d", v.topic, count(int64(n), "partition"), v.partitions, v.topic, v.partitions)
-	}
-	limit, err := messageBytesMax(d)
-	if err == nil && size > limit {
-		return usagef("--batch-bytes %d makes batches of %d bytes: %s takes at most %d (message.bytes.max)", v.batchBytes, size, v.topic, limit)
-	}
-	return err
-}
-
-func (v *benchProduce) print(b benched) error {
-	l := b.LatencyMS
-	_, err := fmt.Fprintf(v.s.out, "%s, %.1f MB in %.2f s: %.0f records/s, %.1f MB/s, %s\nlatency of a batch in ms: p50 %.3g, p95 %.3g, p99 %.3g, p99.9 %.3g, max %.3g\n",
-		count(b.Records, "record"), float64(b.Bytes)/1e6, b.Seconds, b.RecordsPerS, b.MBPerS, count(b.Errors, "error"), l.P50, l.P95, l.P99, l.P999, l.Max)
-	return err
-}
+// of is the client for a partition.
+func (v *bench) of(p codec.Partition) *client.Client { return v.clients[int(p)%len(v.clients)] }

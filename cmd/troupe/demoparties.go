@@ -138,7 +138,7 @@ func (p *play) copyTable(ctx context.Context) (table, error) {
 // alerted is what the third system heard of.
 type alerted struct {
 	cancelled []change
-	delays    latencies // from the moment a change was sent
+	delays    []time.Duration // from the moment a change was sent
 }
 
 // alert is the third system, in another process as far as it knows: it comes
@@ -169,14 +169,23 @@ func (p *play) alert(ctx context.Context, watch *stopwatch) (a alerted, err erro
 		}
 		if change.What == "cancelled" && change.Number < len(watch.sent) {
 			a.cancelled = append(a.cancelled, change)
-			a.delays.add(watch.since(change.Number))
+			a.delays = append(a.delays, watch.since(change.Number))
 		}
 	}
 }
 
+// half is the delay that half of all do not exceed.
+func (a alerted) half() time.Duration {
+	if len(a.delays) == 0 {
+		return 0
+	}
+	slices.Sort(a.delays)
+	return a.delays[(len(a.delays)-1)/2]
+}
+
 func (p *play) tellAlerts(a alerted) {
 	p.tell("alerts", "heard over TCP of %s, half of them within %v of being sent; the last:",
-		count(int64(len(a.cancelled)), "cancellation"), roundly(a.delays.quantile(0.5)))
+		count(int64(len(a.cancelled)), "cancellation"), roundly(a.half()))
 	slices.SortFunc(a.cancelled, func(a, b change) int { return a.Number - b.Number })
 	for _, c := range a.cancelled[max(0, len(a.cancelled)-2):] {
 		p.tell("", "    %s  %s  %s %s to %s, %d.%02d EUR", clock(c.at), c.Booking, c.Flight, c.From, c.To, c.Fare/100, c.Fare%100)

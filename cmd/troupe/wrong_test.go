@@ -63,7 +63,10 @@ func TestWhatABrokerRefuses(t *testing.T) {
 		{"consume t --partition 2", 1, `UNKNOWN_PARTITION: topic "t" has no partition 2: it has 2, counted from 0`},
 		{"consume t --from offset:1", 1, "OFFSET_OUT_OF_RANGE: --from offset:1: t/0 holds the offsets [0, 0); --partition chooses another"},
 		{"bench produce --topic t --partitions 3", 1, "t has 2 partitions, --partitions asks for 3: give it more with: troupe topic alter t --partitions 3"},
-		{"bench produce --topic t --partitions 2 --batch-bytes 2000000", 2, "…t takes at most 1048576 (message.bytes.max)…"},
+		{"bench produce --topic t --partitions 2 --batch-bytes 2000000", 2, "--batch-bytes 2000000: t takes at most 1048576 (message.bytes.max)"},
+		{"bench consume --topic t --partitions 2", 1, "bench consume: t holds no records: fill it with: troupe bench produce --topic t"},
+		{"bench consume --topic nope", 1, `UNKNOWN_TOPIC: there is no topic "nope": create it first` + list},
+		{"bench produce --batch-bytes 5000000", 1, "INVALID_SETTING: message.bytes.max=\"5000000\": allowed is …"},
 	} {
 		w.args += " --server {at}"
 		w.check(t, s.address)
@@ -100,9 +103,20 @@ func TestWrongUsage(t *testing.T) {
 		{"topic trim t --before noon", 2, "--before noon: want oldest, …"},
 		{"topic list --server here", 2, `--server "here": want HOST:PORT, such as 127.0.0.1:9650, or several with commas between them`},
 		{"topic list --server 127.0.0.1:1,", 2, `--server "127.0.0.1:1,": want HOST:PORT, …`},
-		{"bench produce --in-flight 0", 2, "--partitions 4, --in-flight 0: want 1 or more"},
-		{"bench produce --seconds 0", 2, "--seconds 0, --rate 0: want more than 0"},
+		{"bench produce --in-flight 0", 2, "--in-flight 0: want 1 or more"},
+		{"bench produce --partitions 0", 2, "--partitions 0: want 1 or more"},
+		{"bench produce --connections 0", 2, "--connections 0: want 1 or more"},
+		{"bench produce --records 0", 2, "--records 0: want 1 or more"},
+		{"bench produce --duration 0s", 2, "--duration 0s: want more than 0s"},
+		{"bench produce --duration ten", 2, `invalid argument "ten" for "--duration" flag: …`},
+		{"bench produce --rate fast", 2, `--rate "fast": want records a second, such as 5000, or bytes, such as 50MB/s`},
 		{"bench produce --record-size 65536", 2, "--record-size 65536: want 0 to --batch-bytes 65536 less 128"},
+		{"bench produce --compression rar", 2, `--compression "rar": want none, gzip, snappy, lz4 or zstd`},
+		{"bench produce --durability maybe", 2, `--durability "maybe": want fsync or os`},
+		{"bench produce --topic t --durability os", 2, "--durability with --topic: that topic has one; change it with: troupe topic alter t --set durability=os"},
+		{"bench consume --hgrm f", 2, "--hgrm f: a backlog has no latencies"},
+		{"bench latency --record-size 8", 2, "--record-size 8: want 16 or more, for the time is in it"},
+		{"bench latency --rate 0", 2, `--rate "0": want …`},
 	} {
 		w.check(t, "")
 	}
@@ -110,7 +124,7 @@ func TestWrongUsage(t *testing.T) {
 
 func TestNoBroker(t *testing.T) {
 	here, there := closedPort(t), closedPort(t)
-	for _, verb := range []string{"topic list", "topic create t", "produce t", "consume t", "bench produce"} {
+	for _, verb := range []string{"topic list", "topic create t", "produce t", "consume t", "bench produce", "bench consume", "bench latency"} {
 		wrong{verb + " --server {at}", 1, "no broker answers at {at}: is one running? start one with: troupe serve"}.check(t, here)
 	}
 	wrong{"topic list --server {at}", 1, "no broker answers at " + here + ", " + there + ": is one running? start one with: troupe serve"}.check(t, here+","+there)
