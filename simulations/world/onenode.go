@@ -26,6 +26,8 @@ type OneNode struct {
 	topics []codec.Topic
 	logs   []codec.TopicPartition
 
+	visitors []*visitor
+
 	history check.History
 	token   uint64
 	session int
@@ -50,8 +52,17 @@ type Stats struct {
 	Faults     map[string]int // disk faults that were laid, by kind
 	Refusals   map[codec.Code]int
 	Trims      int
+	Visits     Visits
 	Hash       string
 	Violations []check.Violation
+}
+
+// Visits counts what clients saw who came through the door.
+type Visits struct {
+	Answers int // to produces
+	Pushes  int // of data
+	Idle    int // pushes that said that there is nothing new
+	Ends    int // subscriptions that were refused or ended by the broker
 }
 
 const (
@@ -103,6 +114,9 @@ func (o *OneNode) run() error {
 	for i := range oneNodeReaders {
 		o.reader(fmt.Sprintf("reader %d", i))
 	}
+	for i := range visitors {
+		o.visitor(i)
+	}
 	o.nemesis()
 	if err := o.w.RunFor(oneNodeLasts); err != nil {
 		return err
@@ -142,15 +156,22 @@ func (o *OneNode) producer(name string) {
 	})
 }
 
-// produce sends one batch of n records, each with a token of its own.
+// produce sends one batch of n records.
 func (o *OneNode) produce(log codec.TopicPartition, n int) {
+	id, batch := o.batch(log, n)
+	o.send(log, batch, func(p codec.Produced, err error) { o.answered(id, p, err) })
+}
+
+// batch makes a batch of n records, each with a token of its own, that is
+// about to be sent.
+func (o *OneNode) batch(log codec.TopicPartition, n int) (id uint64, _ codec.Batch) {
 	var b codec.Builder
 	s := &sent{}
 	bytes := 16 + o.chance.IntN(64)
 	if o.chance.IntN(25) == 0 {
 		bytes = 100 << 10 // so that segments end
 	}
-	id := o.token + 1
+	id = o.token + 1
 	for range n {
 		o.token++
 		value := binary.BigEndian.AppendUint64(make([]byte, 0, bytes), o.token)
@@ -166,7 +187,15 @@ func (o *OneNode) produce(log codec.TopicPartition, n int) {
 		panic("world: build a batch: " + err.Error())
 	}
 	o.sent[id] = s
-	o.send(log, append(codec.Batch(nil), batch...), func(p codec.Produced, err error) { o.answered(id, p, err) })
+	return id, append(codec.Batch(nil), batch...)
+}
+
+// unknown is a batch whose answer nobody will hear.
+func (o *OneNode) unknown(id uint64) {
+	if s := o.sent[id]; s != nil {
+		delete(o.sent, id)
+		o.stats.Unknown += len(s.produces)
+	}
 }
 
 func (o *OneNode) send(log codec.TopicPartition, b codec.Batch, reply func(codec.Produced, error)) {
@@ -330,6 +359,9 @@ func (o *OneNode) settle() error {
 			return fmt.Errorf("last read of %s: %w", log, err)
 		}
 	}
+	if err := o.followToTheEnd(); err != nil {
+		return errors.Join(err, o.broken)
+	}
 	return o.broken
 }
 
@@ -350,9 +382,13 @@ func (o *OneNode) restart(m Mode) error {
 func (o *OneNode) crash(m Mode) error {
 	o.stats.Kills++
 	o.node.Kill()
-	for id, s := range o.sent {
-		delete(o.sent, id)
-		o.stats.Unknown += len(s.produces)
+	for _, v := range o.visitors {
+		if v.visit != nil {
+			v.visit.lost()
+		}
+	}
+	for id := range o.sent {
+		o.unknown(id)
 	}
 	return o.node.Disk.Crash(m, o.chance)
 }

@@ -37,6 +37,10 @@ func TestOneNode(t *testing.T) {
 		total.Read += s.Read
 		total.Kills += s.Kills
 		total.Trims += s.Trims
+		total.Visits.Answers += s.Visits.Answers
+		total.Visits.Pushes += s.Visits.Pushes
+		total.Visits.Idle += s.Visits.Idle
+		total.Visits.Ends += s.Visits.Ends
 		for k, v := range s.Faults {
 			total.Faults[k] += v
 		}
@@ -44,9 +48,11 @@ func TestOneNode(t *testing.T) {
 			total.Refusals[k] += v
 		}
 	}
+	t.Logf("through the door: %+v", total.Visits)
 	t.Logf("%d seeds: %d steps, %s virtual, %d acked, %d unknown, %d failed, %d read, %d kills, %d trims, faults %v, codes %v", n,
 		total.Steps, total.Virtual, total.Acked, total.Unknown, total.Failed, total.Read, total.Kills, total.Trims, total.Faults, total.Refusals)
 	if n >= 50 { // a suite that never meets these is blind
+		require.Positive(t, min(total.Visits.Answers, total.Visits.Pushes, total.Visits.Idle, total.Visits.Ends), "%+v", total.Visits)
 		for _, c := range []codec.Code{codec.OK, codec.Unknown, codec.Unavailable, codec.DiskFull, codec.DiskFailed} {
 			require.Positive(t, total.Refusals[c], "no produce was ever answered %v", c)
 		}
