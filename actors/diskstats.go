@@ -20,7 +20,7 @@ type DiskStats struct {
 // rest.
 type Histogram struct {
 	Bounds []time.Duration
-	Counts []int64
+	Counts []uint64
 	Sum    time.Duration
 }
 
@@ -36,7 +36,7 @@ var fsyncBounds = []time.Duration{
 // diskTally counts DiskStats.
 type diskTally struct {
 	elapsed func() time.Duration // since some moment
-	counts  [17]atomic.Int64     // one a bound, and the rest
+	counts  [17]atomic.Uint64    // one a bound, and the rest
 	sum     atomic.Int64
 	failed  atomic.Int64
 	written atomic.Int64

@@ -25,7 +25,7 @@ func (s Stats) of(t testing.TB, tp codec.TopicPartition) PartitionStats {
 	return PartitionStats{}
 }
 
-func (h Histogram) count() (n int64) {
+func (h Histogram) count() (n uint64) {
 	for _, c := range h.Counts {
 		n += c
 	}

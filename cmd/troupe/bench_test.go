@@ -133,8 +133,9 @@ func TestABenchWithoutABrokerEnds(t *testing.T) {
 	s.do("", "topic", "create", "bench", "--partitions", "6")
 	b := forgetful{door: door{s.node.broker, s.node.identity}}
 	r := b.run(t, 0, "", "bench", "produce", "--topic", "bench", "--duration", "10m", "-o", "json", "--http", "")
-	require.ErrorContains(t, r.failed, "bench produce: ")
-	require.ErrorContains(t, r.failed, "UNKNOWN: PRODUCE: connection to ")
+	// Which of the partitions hears of it first is chance: one that waits for an
+	// answer, or one that has a batch to send.
+	require.Regexp(t, `^bench produce: \d+ errors?: (UNKNOWN: PRODUCE: connection to|UNAVAILABLE: connect to) `, r.failed.Error())
 	require.Equal(t, 1, r.code)
 	require.Positive(t, fromJSON[benched](t, r.out)[0].Errors)
 }

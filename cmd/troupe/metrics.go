@@ -8,8 +8,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"github.com/troupe-mq/troupe/actors"
 )
 
 // metrics is what /metrics shows. It keeps no figures: at each scrape it asks
@@ -70,8 +68,7 @@ func (m *metrics) Collect(to chan<- prometheus.Metric) {
 	s.put("broker_ready", truth(n.broker.Ready() == nil))
 	s.put("broker_info", 1, string(n.identity.Node), n.identity.Cluster.String())
 	s.broker(n.broker.Stats())
-	s.put("gateway_connections", float64(n.gateway.Connections()))
-	s.put("gateway_connections_limit", float64(n.connectionsMax))
+	s.gateway(n.gateway.Stats(), n.limits.WithDefaults())
 }
 
 // scrape is one Collect at work.
@@ -93,16 +90,18 @@ func (s scrape) put(name string, value float64, labels ...string) {
 	s.to <- prometheus.MustNewConstMetric(f.desc, kind, value, labels...)
 }
 
-// observed sends a histogram of durations, in seconds.
-func (s scrape) observed(name string, h actors.Histogram, labels ...string) {
-	buckets := make(map[float64]uint64, len(h.Bounds))
+// observed sends a histogram of durations, in seconds. There is a count for
+// each bound, of what lies between it and the bound before, and one for the
+// rest.
+func (s scrape) observed(name string, bounds []time.Duration, counts []uint64, sum time.Duration, labels ...string) {
+	buckets := make(map[float64]uint64, len(bounds))
 	var n uint64
-	for i, bound := range h.Bounds {
-		n += uint64(h.Counts[i])
+	for i, bound := range bounds {
+		n += counts[i]
 		buckets[bound.Seconds()] = n
 	}
-	n += uint64(h.Counts[len(h.Bounds)])
-	s.to <- prometheus.MustNewConstHistogram(s.families[name].desc, n, h.Sum.Seconds(), buckets, labels...)
+	n += counts[len(bounds)]
+	s.to <- prometheus.MustNewConstHistogram(s.families[name].desc, n, sum.Seconds(), buckets, labels...)
 }
 
 func truth(b bool) float64 {

@@ -14,7 +14,7 @@ func (s scrape) broker(b actors.Stats) {
 	s.put("raft_leader_changes_total", float64(b.LeaderChanges))
 	s.put("log_written_bytes_total", float64(b.Disk.Written))
 	if len(b.Disk.Fsyncs.Counts) > 0 {
-		s.observed("log_fsync_duration_seconds", b.Disk.Fsyncs)
+		s.observed("log_fsync_duration_seconds", b.Disk.Fsyncs.Bounds, b.Disk.Fsyncs.Counts, b.Disk.Fsyncs.Sum)
 	}
 	s.put("log_fsync_failures_total", float64(b.Disk.FsyncsFailed))
 	s.put("log_recovery_cuts_total", float64(b.Cuts))

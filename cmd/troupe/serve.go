@@ -15,6 +15,7 @@ import (
 	"github.com/troupe-mq/troupe/actors"
 	"github.com/troupe-mq/troupe/codec"
 	"github.com/troupe-mq/troupe/gateway"
+	"github.com/troupe-mq/troupe/gateway/session"
 )
 
 // stopWithin bounds a clean stop.
@@ -76,19 +77,19 @@ func serve(ctx context.Context, s streams, cfg serveConfig) error {
 
 // node is a running broker with its doors.
 type node struct {
-	broker         *actors.Broker
-	gateway        *gateway.Server
-	http           *health
-	identity       gateway.Identity
-	listen         net.Addr
-	connectionsMax int
-	metrics        *metrics
+	broker   *actors.Broker
+	gateway  *gateway.Server
+	http     *health
+	identity gateway.Identity
+	listen   net.Addr
+	limits   session.Limits
+	metrics  *metrics
 }
 
 // startNode opens the health page, the broker and the gateway, in this order,
 // so that /readyz can say why a broker is not ready yet.
 func startNode(ctx context.Context, cfg serveConfig, log *logrus.Logger) (_ *node, err error) {
-	n := &node{connectionsMax: connectionsMax()}
+	n := &node{limits: session.Limits{Connections: connectionsMax()}}
 	counts := newLogCounts()
 	log.AddHook(counts)
 	told := newSlog(log, counts)
@@ -108,7 +109,7 @@ func startNode(ctx context.Context, cfg serveConfig, log *logrus.Logger) (_ *nod
 	}
 	cluster, name := n.broker.Identity()
 	n.identity = gateway.Identity{Cluster: cluster, Node: name, Version: version, Address: cfg.Advertise}
-	n.gateway = gateway.New(door{n.broker, n.identity}, gateway.Options{Limits: gateway.Limits{Connections: n.connectionsMax}, Log: told.Info})
+	n.gateway = gateway.New(door{n.broker, n.identity}, gateway.Options{Limits: n.limits, Log: told.Info})
 	if n.listen, err = n.gateway.Listen(cfg.Listen); err != nil {
 		return nil, err
 	}
