@@ -39,7 +39,8 @@ func (f *Fetch) pack(p *packer) {
 
 func (f *Fetch) unpack(u *unpacker) {
 	n := u.array("FETCH", 5)
-	f.Topic, f.Partition = u.topic(), u.partition()
+	f.Topic, f.Partition = u.topicAgain(f.Topic), u.partition()
+	f.MinBytes, f.Mode = 0, FetchBatches
 	f.Offset = u.offset("offset")
 	f.MaxBytes = int(u.int("max bytes", 1, math.MaxInt32))
 	f.MaxWait = Millis(u.int("max wait", 0, math.MaxInt32))

@@ -21,11 +21,15 @@ type answer struct {
 	request request
 	frame   codec.Frame
 	maker   maker
-	most    int // bytes of the server's budget that maker may need
-	produce *produce
+	most    int                   // bytes of the server's budget that maker may need
+	again   reusable              // nobody needs it when the answer has left; may be nil
 	begins  *session.Subscription // may push when the answer has left
 	push    bool                  // it answers no request
 }
+
+// reusable is what a request took that the next one may have; it is told below
+// conn.mu.
+type reusable interface{ reuse() }
 
 // maker makes an answer on the writer's goroutine, with head's memory for all
 // but the payload; ok is false when there is none yet.
@@ -73,7 +77,7 @@ func (c *conn) response(head []byte, r request, m codec.Message, err error) code
 		return c.refusal(head, r, err)
 	}
 	f := codec.EncodeResponse(head, r.id, m)
-	if err := c.fits(f, ""); err != nil {
+	if err := c.fits(f, nil); err != nil {
 		return c.refusal(nil, r, err)
 	}
 	return f
@@ -85,10 +89,14 @@ func (c *conn) refusal(head []byte, r request, err error) codec.Frame {
 	return codec.EncodeError(head, r.id, err)
 }
 
-// fits says whether f is within the limit that was agreed on; hint ends what
-// the error says.
-func (c *conn) fits(f codec.Frame, hint string) error {
+// fits says whether f is within the limit that was agreed on. The error ends
+// with where to go on behind what was read, if something was.
+func (c *conn) fits(f codec.Frame, r *reading) error {
 	if most := c.frameMax(); f.BodySize() > most {
+		hint := ""
+		if r != nil {
+			hint = r.hint()
+		}
 		return codec.Errorf(codec.RecordTooLarge, "answer of %d bytes: HELLO agreed on frames of at most %d%s", f.BodySize(), most, hint)
 	}
 	return nil

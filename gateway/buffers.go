@@ -19,14 +19,17 @@ type buffer struct{ b []byte }
 
 var buffers [classMax + 1]sync.Pool
 
-// takeBuffer is an empty buffer, with room for size bytes or, when none of
-// that kind is at hand, without any: it grows as bytes arrive.
+// takeBuffer is an empty buffer, with room for size bytes or, when they are
+// many and none of that kind is at hand, without any: it grows as bytes arrive.
 func takeBuffer(size int) *buffer {
 	class := max(classMin, bits.Len(uint(max(size, 1)-1)))
 	if class <= classMax {
 		if b, ok := buffers[class].Get().(*buffer); ok {
 			return b
 		}
+	}
+	if class == classMin {
+		return &buffer{make([]byte, 0, 1<<classMin)}
 	}
 	return new(buffer)
 }

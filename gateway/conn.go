@@ -27,7 +27,8 @@ type conn struct {
 	session  *session.Session
 	queue    []answer // bounded: one for each request in flight, and one for each subscription that ended
 	vigils   map[*vigil]struct{}
-	produces []*produce  // to be used again
+	produces []*produce // to be used again
+	polls    []*poll
 	draining bool        // no more requests are taken
 	abrupt   bool        // draining does not wait for answers
 	farewell codec.Frame // the last frame, if there is one

@@ -13,16 +13,43 @@ const answerHead = 1 << 10
 // poll is one fetch.
 type poll struct {
 	vigil    // at the end of the log
+	reading  // what it answers
 	request  request
 	fetch    codec.Fetch
-	from     Partition
 	topic    *topicCounts
 	deadline time.Duration // on the session's clock
 }
 
-func (c *conn) fetch(r request, e *codec.Envelope) error {
+// pollsMax is how many a connection keeps for later.
+const pollsMax = 16
+
+// newPoll is called by the reader.
+func (c *conn) newPoll(r request) *poll {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n := len(c.polls); n > 0 {
+		p := c.polls[n-1]
+		c.polls = c.polls[:n-1]
+		p.request = r
+		return p
+	}
 	p := &poll{request: r}
 	p.conn, p.over = c, p.ready
+	return p
+}
+
+// reuse keeps p for later, unless it ever waited: the partition may still
+// call it.
+func (p *poll) reuse() {
+	if p.round > 0 || len(p.conn.polls) >= pollsMax {
+		return
+	}
+	p.reading = reading{}
+	p.conn.polls = append(p.conn.polls, p)
+}
+
+func (c *conn) fetch(r request, e *codec.Envelope) error {
+	p := c.newPoll(r)
 	err := e.Decode(&p.fetch)
 	if err != nil {
 		return err
@@ -30,7 +57,7 @@ func (c *conn) fetch(r request, e *codec.Envelope) error {
 	if p.from, err = c.server.broker.Partition(p.fetch.TopicPartition); err != nil {
 		return err
 	}
-	p.topic = c.server.counts.topic(nil, p.fetch.Topic)
+	p.topic = c.server.counts.topic(p.topic, p.fetch.Topic)
 	wait := min(time.Duration(p.fetch.MaxWait)*time.Millisecond, c.server.limits.FetchWait)
 	p.deadline = c.now() + wait
 	_, high, err := p.from.Bounds()
@@ -48,7 +75,7 @@ func (c *conn) fetch(r request, e *codec.Envelope) error {
 // ready lets the writer read: the reader never touches a disk, and there is
 // memory for one answer at a time.
 func (p *poll) ready() {
-	p.conn.answer(answer{request: p.request, maker: p, most: p.conn.readCost(p.from, p.fetch.MaxBytes, p.fetch.Mode)})
+	p.conn.answer(answer{request: p.request, maker: p, again: p, most: p.conn.readCost(p.from, p.fetch.MaxBytes, p.fetch.Mode)})
 }
 
 // readCost is about what reading bytes takes of the server's budget: the
@@ -68,12 +95,13 @@ func (p *poll) make(head []byte) (m made, ok bool) {
 	if err != nil {
 		return made{frame: c.refusal(head, p.request, err)}, true
 	}
-	most := min(p.fetch.MaxBytes, c.frameMax()-answerHead)
-	r := reading{from: p.from, offset: p.fetch.Offset, next: p.fetch.Offset, most: most, mode: p.fetch.Mode, openMax: c.server.limits.FrameMax}
+	r := &p.reading
+	*r = reading{from: p.from, offset: p.fetch.Offset, next: p.fetch.Offset, mode: p.fetch.Mode, openMax: c.server.limits.FrameMax,
+		most: min(p.fetch.MaxBytes, c.frameMax()-answerHead)}
 	if r.offset != high {
 		err = r.read()
 	}
-	if err == nil && r.next >= high && r.stored() < min(max(1, p.fetch.MinBytes), most) && p.mayWait() {
+	if err == nil && r.next >= high && r.stored() < min(max(1, p.fetch.MinBytes), r.most) && p.mayWait() {
 		r.drop()
 		p.await(p.from, r.next, p.deadline-c.now())
 		return made{}, false
@@ -83,7 +111,7 @@ func (p *poll) make(head []byte) (m made, ok bool) {
 	}
 	if err == nil {
 		m.frame = codec.EncodeResponse(head, p.request.id, &r.answer)
-		err = c.fits(m.frame, r.hint())
+		err = c.fits(m.frame, r)
 	}
 	if err != nil {
 		r.drop()

@@ -62,7 +62,7 @@ func pollOf(t *testing.T, from Partition, f codec.Fetch) *poll {
 	t.Helper()
 	c := newConn(New(newFakeBroker("t", 1), Options{}), nil)
 	t.Cleanup(c.cancel)
-	p := &poll{request: request{id: 2, size: 10}, fetch: f, from: from, topic: new(topicCounts), deadline: time.Hour}
+	p := &poll{reading: reading{from: from}, request: request{id: 2, size: 10}, fetch: f, topic: new(topicCounts), deadline: time.Hour}
 	p.conn, p.over = c, p.ready
 	return p
 }

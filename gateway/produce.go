@@ -48,11 +48,11 @@ func (c *conn) newProduce(r request, frame *buffer) *produce {
 	return p
 }
 
-// reuse keeps p for later; below mu.
-func (c *conn) reuse(p *produce) {
+// reuse keeps p for later.
+func (p *produce) reuse() {
 	p.message.Reset()
 	p.frame, p.builder = nil, nil
-	if len(c.produces) < producesMax {
+	if c := p.conn; len(c.produces) < producesMax {
 		c.produces = append(c.produces, p)
 	}
 }
@@ -144,7 +144,7 @@ func (p *produce) settle(f codec.Frame) {
 	for t := c.session.Settle(&p.turn); t != nil; {
 		one := t.Owner.(*produce)
 		t = t.Next()
-		c.queue = append(c.queue, answer{request: one.request, frame: one.answer, produce: one})
+		c.queue = append(c.queue, answer{request: one.request, frame: one.answer, again: one})
 		c.hasWork.Signal()
 	}
 }

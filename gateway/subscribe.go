@@ -8,9 +8,9 @@ import (
 // feed carries a subscription out, on the writer's goroutine.
 type feed struct {
 	vigil   // at the end of the log
+	reading // what it pushes
 	request request
 	sub     *session.Subscription
-	from    Partition
 	topic   *topicCounts
 }
 
@@ -23,7 +23,7 @@ func (c *conn) subscribe(r request, e *codec.Envelope) error {
 	if err != nil {
 		return err
 	}
-	f := &feed{request: r, from: from, topic: c.server.counts.topic(nil, q.Topic)}
+	f := &feed{reading: reading{from: from}, request: r, topic: c.server.counts.topic(nil, q.Topic)}
 	f.conn, f.over = c, f.woken
 	c.mu.Lock()
 	if !c.draining {
@@ -111,7 +111,8 @@ func (c *conn) push(out *outgoing) bool {
 		return true
 	}
 	f := sub.Owner.(*feed)
-	r := reading{from: f.from, offset: sub.Next, next: sub.Next, mode: sub.Mode, openMax: c.server.limits.FrameMax,
+	r := &f.reading
+	*r = reading{from: r.from, offset: sub.Next, next: sub.Next, mode: sub.Mode, openMax: c.server.limits.FrameMax,
 		most: min(sub.Bytes(), c.session.FrameMax()-answerHead)}
 	c.mu.Unlock()
 	_, high, err := r.from.Bounds()
@@ -126,12 +127,12 @@ func (c *conn) push(out *outgoing) bool {
 		}
 		err = r.read()
 	}
-	return f.pushRead(out, &r, held, err)
+	return f.pushRead(out, held, err)
 }
 
 // pushRead pushes what was read, or ends the subscription because of err.
-func (f *feed) pushRead(out *outgoing, r *reading, held int, err error) bool {
-	c := f.conn
+func (f *feed) pushRead(out *outgoing, held int, err error) bool {
+	c, r := f.conn, &f.reading
 	if err == nil {
 		err = r.decode()
 	}
@@ -141,7 +142,7 @@ func (f *feed) pushRead(out *outgoing, r *reading, held int, err error) bool {
 			r.answer.RecordsBytes = max(1, bytesOf(r.answer.Records))
 		}
 		frame = codec.EncodePush(out.head[:0], f.sub.ID, codec.PushData, &r.answer)
-		err = c.fits(frame, r.hint())
+		err = c.fits(frame, r)
 	}
 	if err != nil {
 		r.drop()

@@ -159,8 +159,8 @@ func (c *conn) left(out *outgoing) {
 		if a.begins != nil {
 			c.session.Begin(a.begins, now)
 		}
-		if a.produce != nil {
-			c.reuse(a.produce)
+		if a.again != nil {
+			a.again.reuse()
 		}
 		if !a.push {
 			n++
