@@ -63,6 +63,9 @@ func (v *bench) flags(c *cobra.Command, records string) {
 	f.StringVar(&v.hgrm, "hgrm", "", "file for the latencies, as HdrHistogram's plotter reads them")
 	v.flag(c)
 	outputFlag(c, &v.output)
+	complete(c, "topic", v.topics)
+	complete(c, "compression", words(compressions...))
+	complete(c, "durability", words("fsync", "os"))
 }
 
 // check finds what is wrong with the flags before anything is connected.
@@ -114,7 +117,7 @@ func (v *bench) run(c *cobra.Command, do func(context.Context) (*meter, error)) 
 		defer cl.Close()
 		v.clients = append(v.clients, cl)
 	}
-	return explain(v.on(c.Context(), do))
+	return explain(c.Context(), v.clients[0], v.topic, v.on(c.Context(), do))
 }
 
 // on runs do on the topic, which is removed afterwards when it is the bench's

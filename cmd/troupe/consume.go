@@ -58,6 +58,10 @@ in any.
 	f.StringVar(&v.format, "format", "", "Go template for each record")
 	v.flag(c)
 	outputFlag(c, &v.output)
+	c.ValidArgsFunction = v.topics
+	complete(c, "partition", v.partitions)
+	complete(c, "from", v.places("oldest", "newest", "-10m", "-1h", "-1d", "offset:", "time:"))
+	complete(c, "to", v.places("newest", "-10m", "-1h", "-1d", "offset:", "time:"))
 	return c
 }
 

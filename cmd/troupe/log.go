@@ -46,6 +46,7 @@ anything else: exit code 1.`,
 		RunE: func(_ *cobra.Command, args []string) error { return verifyDirs(s, args[0], output) },
 	}
 	outputFlag(c, &output)
+	c.ValidArgsFunction = directories
 	return c
 }
 
@@ -136,7 +137,7 @@ type dumped struct {
 func newLogDump(s streams) *cobra.Command {
 	return &cobra.Command{
 		Use: "dump DIR", Short: "Print every entry of a data directory, or of one replica in it, one JSON object a line",
-		Example: "  troupe log dump ./data/g2-r2 | head", Args: cobra.ExactArgs(1),
+		Example: "  troupe log dump ./data/g2-r2 | head", Args: cobra.ExactArgs(1), ValidArgsFunction: directories,
 		RunE: func(_ *cobra.Command, args []string) error {
 			dirs, err := replicaDirs(args[0])
 			if err != nil {

@@ -51,6 +51,8 @@ line is committed and durable as the topic says.`,
 	f.StringArrayVar(&v.headers, "header", nil, "a header for every record, k=v; repeatable")
 	v.flag(c)
 	outputFlag(c, &v.output)
+	c.ValidArgsFunction = v.topics
+	complete(c, "partition", v.partitions)
 	return c
 }
 

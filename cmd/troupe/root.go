@@ -63,12 +63,36 @@ acknowledges, and replays them from any offset or point in time.`,
 	root.SetIn(s.in)
 	root.SetOut(s.out)
 	root.SetErr(s.err)
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usagef("%w: see %s --help", err, c.CommandPath())
-	})
+	root.SetFlagErrorFunc(unknownFlag)
 	root.AddCommand(newServe(s), newTopic(s), newProduce(s), newConsume(s), newBench(s), newDemo(s), newLogVerb(s), newVersion(s))
 	wrapArgs(root)
+	completeRest(root)
+	addCompletion(root)
 	return root
+}
+
+// addCompletion adds the library's own verb, which writes scripts for shells.
+func addCompletion(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() != "completion" {
+			continue
+		}
+		c.Short = "Write a script that completes commands, topics and settings in a shell"
+		c.Example = "  troupe completion bash > /etc/bash_completion.d/troupe"
+		c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+		for _, shell := range c.Commands() {
+			shell.Example = shellExamples[shell.Name()]
+		}
+		wrapArgs(c)
+	}
+}
+
+var shellExamples = map[string]string{
+	"bash":       "  troupe completion bash > /etc/bash_completion.d/troupe",
+	"zsh":        "  troupe completion zsh > \"${fpath[1]}/_troupe\"",
+	"fish":       "  troupe completion fish > ~/.config/fish/completions/troupe.fish",
+	"powershell": "  troupe completion powershell | Out-String | Invoke-Expression",
 }
 
 // wrapArgs makes wrong arguments a usage error.
@@ -76,6 +100,9 @@ func wrapArgs(c *cobra.Command) {
 	if check := c.Args; check != nil {
 		c.Args = func(c *cobra.Command, args []string) error {
 			if err := check(c, args); err != nil {
+				if c.HasSubCommands() {
+					return unknownVerb(c, args[0])
+				}
 				return usagef("%w: see %s --help", err, c.CommandPath())
 			}
 			return nil

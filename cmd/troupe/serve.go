@@ -43,6 +43,9 @@ TROUPE_LOG_LEVEL) or by a key of the file given with --config.`,
 	}
 	c.Flags().StringVar(&file, "config", "", "YAML file with settings named like the flags")
 	cfg.flags(c.Flags())
+	complete(c, "data", directories)
+	complete(c, "log-level", words("error", "warn", "info", "debug", "trace"))
+	complete(c, "log-format", words("text", "json"))
 	return c
 }
 

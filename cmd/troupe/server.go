@@ -53,7 +53,15 @@ func (r *remote) with(c *cobra.Command, do func(context.Context, *client.Client)
 		return err
 	}
 	defer cl.Close()
-	return explain(do(c.Context(), cl))
+	return explain(c.Context(), cl, topicOf(c), do(c.Context(), cl))
+}
+
+// topicOf is the topic that a command line names, if it names one.
+func topicOf(c *cobra.Command) string {
+	if f := c.Flags().Lookup("topic"); f != nil {
+		return f.Value.String()
+	}
+	return c.Flags().Arg(0)
 }
 
 // dial connects to the first of servers that answers.
@@ -78,7 +86,7 @@ func dial(ctx context.Context, servers []string) (*client.Client, error) {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case !reached.Load() && refused.Load() == int64(len(servers)):
-		return nil, fmt.Errorf("no broker answers at %s: is one running? start one with: troupe serve", strings.Join(servers, ", "))
+		return nil, fmt.Errorf("no broker answers at %s: is one running? start one with: troupe serve --data DIR", strings.Join(servers, ", "))
 	}
 	return nil, fmt.Errorf("no broker answers at %s: %w", strings.Join(servers, ", "), err)
 }
@@ -98,10 +106,17 @@ var hints = map[codec.Code]string{
 }
 
 // explain adds what a person can do to what a broker says.
-func explain(err error) error {
+func explain(ctx context.Context, cl *client.Client, topic string, err error) error {
 	var e *codec.Error
 	if !errors.As(err, &e) || hints[e.Code] == "" {
 		return err
+	}
+	if e.Code == codec.UnknownTopic && topic != "" {
+		soon, cancel := context.WithTimeout(ctx, completeWithin)
+		defer cancel()
+		if near := similar(topic, topicNames(soon, cl)); len(near) > 0 {
+			return fmt.Errorf("%w: did you mean %s? %s", err, orList(near), hints[e.Code])
+		}
 	}
 	return fmt.Errorf("%w: %s", err, hints[e.Code])
 }

@@ -34,10 +34,17 @@ func (v *topicVerb) flags(c *cobra.Command) *cobra.Command {
 	return c
 }
 
+// named is flags for a verb whose argument is a topic that is there.
+func (v *topicVerb) named(c *cobra.Command) *cobra.Command {
+	c.ValidArgsFunction = v.topics
+	return v.flags(c)
+}
+
 func (v *topicVerb) shape(c *cobra.Command, partitions, replicas string) {
 	c.Flags().Int32Var(&v.partitions, "partitions", 1, partitions)
 	c.Flags().Int32Var(&v.replicas, "replicas", 0, replicas)
 	c.Flags().StringArrayVar(&v.set, "set", nil, "a setting, key=value; repeatable")
+	complete(c, "set", settings)
 }
 
 // settings reads --set, and checks the numbers that were given.
@@ -128,7 +135,7 @@ func describeAll(ctx context.Context, cl *client.Client) ([]codec.TopicDescripti
 
 func newTopicDescribe(s streams) *cobra.Command {
 	var v topicVerb
-	return v.flags(&cobra.Command{
+	return v.named(&cobra.Command{
 		Use: "describe NAME", Short: "Show a topic's settings and partitions", Example: "  troupe topic describe bookings -o json", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return v.with(c, func(ctx context.Context, cl *client.Client) error {
@@ -171,7 +178,7 @@ go to other partitions than before; what is there stays where it is.`,
 		},
 	}
 	v.shape(c, "new number of partitions; it only grows", "new number of replicas")
-	return v.flags(c)
+	return v.named(c)
 }
 
 func newTopicTrim(s streams) *cobra.Command {
@@ -204,7 +211,9 @@ one given. They can no longer be read; whole files of them are deleted.`,
 	}
 	c.Flags().StringVar(&before, "before", "", "offset:N or time:T: the first record to keep")
 	c.Flags().Int32Var(&partition, "partition", allPartitions, "only this partition (default: all)")
-	return v.flags(c)
+	complete(c, "before", v.places("-10m", "-1h", "-1d", "offset:", "time:"))
+	complete(c, "partition", v.remote.partitions)
+	return v.named(c)
 }
 
 // trim finds out for all partitions where to cut before it cuts one.
@@ -259,7 +268,7 @@ func chosen(d codec.TopicDescription, only codec.Partition) ([]codec.Partition, 
 
 func newTopicDelete(s streams) *cobra.Command {
 	var v topicVerb
-	return v.flags(&cobra.Command{
+	return v.named(&cobra.Command{
 		Use: "delete NAME", Short: "Delete a topic with all its records", Example: "  troupe topic delete bookings", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return v.with(c, func(ctx context.Context, cl *client.Client) error {

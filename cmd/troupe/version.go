@@ -53,6 +53,7 @@ func newVersion(s streams) *cobra.Command {
 // outputFlag adds -o, which every command with a result has.
 func outputFlag(c *cobra.Command, output *string) {
 	c.Flags().StringVarP(output, "output", "o", "text", "text or json")
+	complete(c, "output", words("text", "json"))
 	before := c.PreRunE
 	c.PreRunE = func(c *cobra.Command, args []string) error {
 		if *output != "text" && *output != "json" {

@@ -47,6 +47,7 @@ func TestWhatABrokerRefuses(t *testing.T) {
 		{"topic describe nope", 1, `UNKNOWN_TOPIC: there is no topic "nope": create it first` + list},
 		{"topic alter nope --partitions 2", 1, `UNKNOWN_TOPIC: no topic "nope"` + list},
 		{"topic trim nope --before newest", 1, `UNKNOWN_TOPIC: there is no topic "nope": create it first` + list},
+		{"topic describe T", 1, `UNKNOWN_TOPIC: there is no topic "T": create it first: did you mean t? troupe topic list shows those there are, troupe topic create makes one`},
 		{"topic delete nope", 1, `UNKNOWN_TOPIC: no topic "nope"` + list},
 		{"topic create t", 1, "TOPIC_EXISTS: topic t exists: troupe topic describe shows it, troupe topic alter changes it"},
 		{"topic create a/b", 1, `INVALID_TOPIC: topic name "a/b" has '/': only a-z A-Z 0-9 . _ - are allowed`},
@@ -76,6 +77,16 @@ func TestWhatABrokerRefuses(t *testing.T) {
 func TestWrongUsage(t *testing.T) {
 	for _, w := range []wrong{
 		{"nope", 2, `unknown command "nope" for "troupe": see troupe --help`},
+		{"prodcue t", 2, `unknown command "prodcue" for "troupe": did you mean produce? See troupe --help`},
+		{"topic desc t", 2, `unknown command "desc" for "troupe topic": did you mean describe? See troupe topic --help`},
+		{"group list", 2, "troupe group: not yet: there are no consumer groups: a consumer keeps its own position, see troupe consume --from"},
+		{"cluster status", 2, "troupe cluster: not yet: there is one broker, and its topics have one replica"},
+		{"certs init", 2, "troupe certs: not yet: there is no TLS or authentication: a broker listens on loopback only, unless --insecure is said"},
+		{"sim list", 2, "troupe sim: not yet: the simulated world is run from the source: make sim"},
+		{"completion tcsh", 2, `unknown command "tcsh" for "troupe completion": see troupe completion --help`},
+		{"serve --join 127.0.0.1:9651", 2, "--join: not yet: there is one broker, and its topics have one replica"},
+		{"serve --tls-cert f", 2, "--tls-cert: not yet: there is no TLS or authentication: a broker listens on loopback only, unless --insecure is said"},
+		{"serve --dta x", 2, "unknown flag: --dta: did you mean --data? See troupe serve --help"},
 		{"topic nope", 2, `unknown command "nope" for "troupe topic": see troupe topic --help`},
 		{"produce", 2, "accepts 1 arg(s), received 0: see troupe produce --help"},
 		{"consume a b", 2, "accepts 1 arg(s), received 2: see troupe consume --help"},
@@ -125,12 +136,12 @@ func TestWrongUsage(t *testing.T) {
 func TestNoBroker(t *testing.T) {
 	here, there := closedPort(t), closedPort(t)
 	for _, verb := range []string{"topic list", "topic create t", "produce t", "consume t", "bench produce", "bench consume", "bench latency"} {
-		wrong{verb + " --server {at}", 1, "no broker answers at {at}: is one running? start one with: troupe serve"}.check(t, here)
+		wrong{verb + " --server {at}", 1, "no broker answers at {at}: is one running? start one with: troupe serve --data DIR"}.check(t, here)
 	}
-	wrong{"topic list --server {at}", 1, "no broker answers at " + here + ", " + there + ": is one running? start one with: troupe serve"}.check(t, here+","+there)
+	wrong{"topic list --server {at}", 1, "no broker answers at " + here + ", " + there + ": is one running? start one with: troupe serve --data DIR"}.check(t, here+","+there)
 
 	t.Setenv("TROUPE_SERVER", here)
-	wrong{"topic list", 1, "no broker answers at " + here + ": is one running? start one with: troupe serve"}.check(t, "")
+	wrong{"topic list", 1, "no broker answers at " + here + ": is one running? start one with: troupe serve --data DIR"}.check(t, "")
 	s := newStage(t)
 	s.do("", "topic", "list") // the flag wins
 	t.Setenv("TROUPE_SERVER", here+", "+s.address)
