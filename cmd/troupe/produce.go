@@ -125,7 +125,7 @@ func (v *produceVerb) produce(ctx context.Context, cl *client.Client, headers []
 	reading, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	t := newTally(stop)
-	p, err := cl.Producer(ctx, v.topic, client.ProducerOptions{BatchBytes: min(batchBytes, limit), StopAtError: true})
+	p, err := cl.Producer(ctx, v.topic, client.ProducerOptions{BatchBytes: min(batchBytes, limit), StopAtError: true, NoRetry: true})
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ func (c *Client) Trim(ctx context.Context, tp codec.TopicPartition, before codec
 		return 0, err
 	}
 	var t codec.Trimmed
-	err = c.heed(tp, ask(ctx, l, &codec.Trim{TopicPartition: tp, Before: before}, &t))
+	err = c.heed(tp, ask(ctx, l, &codec.Trim{TopicPartition: tp, Before: before}, &t), nil)
 	return t.Start, err
 }
 

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -14,7 +15,13 @@ import (
 	"github.com/troupe-mq/troupe/gateway"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(sinkEnv) != "" {
+		serveSink()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // memory is a broker in memory for the gateway.
 type memory struct {
@@ -31,7 +38,7 @@ func newMemory(topic codec.Topic, partitions int) *memory {
 
 func (m *memory) make(topic codec.Topic, n int) {
 	for range n {
-		m.topics[topic] = append(m.topics[topic], &log{waiters: map[*waiter]struct{}{}})
+		m.topics[topic] = append(m.topics[topic], &log{waiters: map[*watcher]struct{}{}})
 	}
 }
 
@@ -92,14 +99,15 @@ func (m *memory) Trim(_ codec.TopicPartition, before codec.Offset, reply func(co
 type log struct {
 	mu      sync.Mutex
 	batches []codec.Batch
-	waiters map[*waiter]struct{}
+	waiters map[*watcher]struct{}
 	hold    bool
 	held    int
 	late    []func()
 	refuse  error
+	plan    func(codec.Batch) error // asked for each batch
 }
 
-type waiter struct {
+type watcher struct {
 	offset codec.Offset
 	fire   func()
 }
@@ -122,7 +130,11 @@ func (l *log) Bounds() (start, highWatermark codec.Offset, err error) {
 
 func (l *log) Produce(_ context.Context, b codec.Batch, reply func(codec.Produced, error)) error {
 	l.mu.Lock()
-	if refuse := l.refuse; refuse != nil {
+	refuse := l.refuse
+	if refuse == nil && l.plan != nil {
+		refuse = l.plan(b)
+	}
+	if refuse != nil {
 		l.mu.Unlock()
 		return refuse
 	}
@@ -189,7 +201,7 @@ func (l *log) Read(dst []byte, offset codec.Offset, maxBytes int) ([]byte, error
 }
 
 func (l *log) Await(offset codec.Offset, wait time.Duration, done func()) func() {
-	w := &waiter{offset: offset}
+	w := &watcher{offset: offset}
 	forget := func() {
 		l.mu.Lock()
 		delete(l.waiters, w)
@@ -222,7 +234,18 @@ func (l *log) OffsetForTime(t codec.Millis) (codec.Offset, bool, error) {
 // serve runs a gateway over m until the test ends; cut ends it at once.
 func serve(t testing.TB, m gateway.Broker, address string) (addr string, cut func()) {
 	t.Helper()
-	s := gateway.New(m, gateway.Options{})
+	return serveLimited(t, m, address, gateway.Limits{})
+}
+
+// serveWith serves with so many requests in flight a connection.
+func serveWith(t testing.TB, m gateway.Broker, inFlight int) (addr string, cut func()) {
+	t.Helper()
+	return serveLimited(t, m, "127.0.0.1:0", gateway.Limits{InFlight: inFlight})
+}
+
+func serveLimited(t testing.TB, m gateway.Broker, address string, limits gateway.Limits) (addr string, cut func()) {
+	t.Helper()
+	s := gateway.New(m, gateway.Options{Limits: limits})
 	got, err := s.Listen(address)
 	require.NoError(t, err)
 	cut = func() {

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"net"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,34 +14,26 @@ import (
 // link is one connection: a reader, a writer and a goroutine that feels its
 // pulse, and the requests that wait for their answers.
 type link struct {
-	address string
-	net     net.Conn
-	frames  *codec.FrameReader
-	frame   int           // largest frame, bytes, both ways
-	slots   chan struct{} // one for each request in flight, short of the ping
-	heard   atomic.Uint64 // reads that brought something
-	work    chan struct{} // wakes the writer
-	dead    chan struct{} // closed when the connection is lost
-	running sync.WaitGroup
+	address  string
+	net      net.Conn
+	frames   *codec.FrameReader
+	frame    int           // largest frame, bytes, both ways
+	features []string      // those that both sides have
+	heard    atomic.Uint64 // reads that brought something
+	work     chan struct{} // wakes the writer
+	dead     chan struct{} // closed when the connection is lost
+	running  sync.WaitGroup
 
 	mu      sync.Mutex
 	next    uint32
+	slots   int    // free ones, for requests in flight, short of the ping
+	room    []hope // those who wait for a slot, in order
 	waiting map[uint32]*pending
 	queue   []*pending
 	err     error // why it is lost
 }
 
-// pending is a request without an answer.
-type pending struct {
-	id    uint32
-	op    codec.Op
-	frame codec.Frame
-	sent  bool // at least a part of it may have left
-	pulse bool // a ping of the link's own, which holds no slot
-	done  func(codec.Envelope, error)
-}
-
-// openLink connects and shakes hands. The welcome is the server's.
+// openLink connects and shakes hands.
 func openLink(ctx context.Context, address string, o Options) (*link, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.DialTimeout)
 	defer cancel()
@@ -97,7 +88,8 @@ func (l *link) shakeHands(o Options) error {
 	}
 	l.frame = min(max(w.FrameMax, codec.HelloFrameMax), codec.FrameMax)
 	l.frames.SetLimit(l.frame)
-	l.slots = make(chan struct{}, min(max(w.InFlightMax-1, 1), inFlightMax))
+	l.slots = min(max(w.InFlightMax-1, 1), inFlightMax)
+	l.features = w.Features
 	return nil
 }
 
@@ -117,13 +109,21 @@ func (l *link) fail(err error) {
 		all = append(all, p)
 	}
 	clear(l.waiting)
-	l.queue = nil
+	unsent, hopes := l.queue, l.room
+	l.queue, l.room = nil, nil
 	close(l.dead)
 	l.mu.Unlock()
 	_ = l.net.Close()
 	sortPending(all)
 	for _, p := range all {
-		p.done(codec.Envelope{}, l.lost(p))
+		p.who.answered(&answer{}, l.lost(p))
+		p.drop()
+	}
+	for _, p := range unsent {
+		p.drop()
+	}
+	for _, h := range hopes {
+		h.lost()
 	}
 }
 
@@ -133,36 +133,31 @@ func (l *link) close() {
 	l.running.Wait()
 }
 
+// isDead says whether the link is lost.
+func (l *link) isDead() bool {
+	select {
+	case <-l.dead:
+		return true
+	default:
+		return false
+	}
+}
+
 func (l *link) lost(p *pending) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.lostLocked(p)
+	return l.lostLocked(p.op, p.sent)
 }
 
-// lostLocked is what p is told when the link is lost: UNKNOWN for what
-// changes something and may have left.
-func (l *link) lostLocked(p *pending) error {
+// lostLocked is what a request is told when the link is lost: UNKNOWN for
+// what changes something and may have left.
+func (l *link) lostLocked(op codec.Op, sent bool) error {
 	code := codec.Unavailable
-	if p.sent && changes(p.op) {
+	if sent && changes(op) {
 		code = codec.Unknown
 	}
 	if l.err == errClosed && code != codec.Unknown {
 		return errClosed
 	}
-	return codec.Errorf(code, "%v: connection to %s lost: %v", p.op, l.address, l.err)
-}
-
-// changes says whether an operation leaves something behind.
-func changes(op codec.Op) bool {
-	switch op {
-	case codec.OpProduce, codec.OpCreateTopic, codec.OpAlterTopic, codec.OpDeleteTopic, codec.OpTrim:
-		return true
-	}
-	return false
-}
-
-// sortPending puts requests in the order they were made. Ids wrap around, so
-// it is the distance that counts.
-func sortPending(all []*pending) {
-	slices.SortFunc(all, func(a, b *pending) int { return int(int32(a.id - b.id)) })
+	return codec.Errorf(code, "%v: connection to %s lost: %v", op, l.address, l.err)
 }

@@ -2,9 +2,20 @@ package client
 
 import (
 	"context"
+	"sync"
 
 	"github.com/troupe-mq/troupe/codec"
 )
+
+// single is a ready batch on its way.
+type single struct {
+	client  *Client
+	request codec.Produce
+	got     codec.Produced
+	done    func(codec.Produced, error)
+}
+
+var singles = sync.Pool{New: func() any { return new(single) }}
 
 // ProduceBatch sends one ready batch and returns; it waits only while as many
 // requests are in flight as the server allows. When it returns nil, done is
@@ -14,19 +25,35 @@ import (
 // is not called. The batch's memory must not change before done, and is the
 // caller's again only when done's error is nil.
 //
-// Batches of one partition are stored in the order of the calls.
+// Batches of one partition are stored in the order of the calls. Each is sent
+// once: what to do about an error is the caller's to decide.
 func (c *Client) ProduceBatch(ctx context.Context, tp codec.TopicPartition, b codec.Batch, done func(codec.Produced, error)) error {
 	l, err := c.leader(ctx, tp)
 	if err != nil {
 		return err
 	}
-	return l.send(ctx, &codec.Produce{TopicPartition: tp, Batch: b}, func(e codec.Envelope, err error) {
-		var p codec.Produced
-		if err == nil {
-			if err = e.Decode(&p); err != nil { // it was stored, but where?
-				err = codec.Errorf(codec.Unknown, "answer to PRODUCE: %v", err)
-			}
-		}
-		done(p, c.heed(tp, err))
-	})
+	s := singles.Get().(*single)
+	*s = single{client: c, request: codec.Produce{TopicPartition: tp, Batch: b}, done: done}
+	return l.send(ctx, &s.request, s)
+}
+
+func (s *single) answered(a *answer, err error) {
+	if err == nil {
+		err = placed(a, &s.got)
+	}
+	s.done(s.got, s.client.heed(s.request.TopicPartition, err, nil))
+}
+
+func (s *single) left() {
+	*s = single{}
+	singles.Put(s)
+}
+
+// placed reads the answer to PRODUCE.
+func placed(a *answer, into *codec.Produced) error {
+	*into = codec.Produced{}
+	if err := a.Decode(into); err != nil { // it was stored, but where?
+		return codec.Errorf(codec.Unknown, "answer to PRODUCE: %v", err)
+	}
+	return nil
 }

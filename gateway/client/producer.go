@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/troupe-mq/troupe/codec"
@@ -13,9 +14,20 @@ import (
 // ProducerOptions shape a Producer; the zero value will do.
 type ProducerOptions struct {
 	Compression codec.Compression
-	Linger      time.Duration // how long a record waits for others, 5 ms; below 0 = not at all
+	Linger      time.Duration // how long a record waits for others, 5 ms; below 0 = only while MaxInFlight batches are
 	BatchBytes  int           // a batch is sent when it has as many, 64 KiB
-	BufferBytes int           // bytes of records without an answer, 32 MiB
+	BufferBytes int           // bytes of batches that are filled or without an answer, 32 MiB
+	MaxInFlight int           // batches of a partition without an answer, 8; 1 keeps the order of records whatever happens
+	Partitioner Partitioner   // nil = ByKey
+
+	// DeliverWithin is how long a record may take from Produce to its answer,
+	// repetitions included, 2 min.
+	DeliverWithin time.Duration
+	// NoRetry: each batch is sent once.
+	NoRetry bool
+	// MayStoreTwice: batches whose outcome is UNKNOWN are sent again too. They
+	// are then stored at least once, and perhaps twice.
+	MayStoreTwice bool
 	// StopAtError: once a batch failed, those behind it in its partition that
 	// did not leave yet are refused. What is in flight then may still be stored.
 	StopAtError bool
@@ -31,6 +43,15 @@ func (o ProducerOptions) withDefaults() ProducerOptions {
 	if o.BufferBytes <= 0 {
 		o.BufferBytes = 32 << 20
 	}
+	if o.MaxInFlight <= 0 {
+		o.MaxInFlight = 8
+	}
+	if o.Partitioner == nil {
+		o.Partitioner = ByKey
+	}
+	if o.DeliverWithin <= 0 {
+		o.DeliverWithin = 2 * time.Minute
+	}
 	return o
 }
 
@@ -38,203 +59,143 @@ func (o ProducerOptions) withDefaults() ProducerOptions {
 // it may or may not be in the log. It must not wait.
 type Done func(codec.Partition, codec.Offset, error)
 
-// Producer gathers records of one topic into batches and sends them. Records
-// with a key go where Kafka's default partitioner sends them; those without
-// stay with one partition for a batch. Each batch is sent once: what to do
-// about an error is the caller's to decide, for only the caller knows whether
-// a record may be stored twice. It is safe for use by several goroutines.
+// Producer gathers records of one topic into batches and sends them. It is
+// safe for use by several goroutines.
+//
+// A batch that was refused with a retriable code is known not to be stored,
+// and is sent again until DeliverWithin has passed. An UNKNOWN one is not,
+// unless MayStoreTwice allows it.
+//
+// Order: records of a partition are stored in the order of the calls of
+// Produce. When a batch is refused, up to MaxInFlight-1 batches that were in
+// flight behind it may be stored before it; nothing that left later is. With
+// MaxInFlight 1 there are none. What is UNKNOWN may turn up behind later ones.
 type Producer struct {
 	client  *Client
 	topic   codec.Topic
 	options ProducerOptions
-	wake    chan struct{} // wakes the sender
+	room    budget
+	lanes   atomic.Pointer[[]*lane]
+	count   atomic.Int32  // of partitions as metadata says; lanes are never fewer
+	sticky  atomic.Int32  // where records go that may go anywhere
+	wakeAt  atomic.Int64  // when the keeper wakes by itself, ns; 0 while it looks
+	wake    chan struct{} // wakes it
 	stop    chan struct{}
-	ended   chan struct{} // the sender is gone
-	gone    chan struct{} // Close is through
-	result  error         // of Close, when it is through
-	ctx     context.Context
+	kept    chan struct{}   // the keeper is gone
+	gone    chan struct{}   // Close is through
+	result  error           // of Close, when it is through
+	ctx     context.Context // ends when records are given up
 	cancel  context.CancelFunc
+	closed  atomic.Bool
+	growing sync.Mutex
 
-	mu     sync.Mutex
-	lanes  []*lane
-	sticky int
-	sealed []*parcel     // in order, to be sent
-	bytes  int           // of records without an answer
-	change chan struct{} // closed and replaced when an answer came
-	open   map[*parcel]struct{}
-	made   uint64 // parcels so far
-	first  error  // since the last Flush
-	closed bool
+	waiting atomic.Int32 // those who wait for a change
+	mu      sync.Mutex
+	change  chan struct{} // closed and replaced when parcels were told
+	first   error         // since the last Flush
 }
-
-// lane is the batch that is being filled for a partition.
-type lane struct {
-	partition codec.Partition
-	parcel    *parcel
-	failed    error // the first, with StopAtError
-}
-
-// parcel is a batch with those who wait for its answer. It is open until all
-// of them were told.
-type parcel struct {
-	number    uint64 // in the order of making
-	partition codec.Partition
-	builder   *codec.Builder
-	due       time.Time
-	bytes     int
-	records   int
-	done      []Done // one a record; empty when nobody asked
-	told      bool   // or being told
-}
-
-var builders = sync.Pool{New: func() any { return new(codec.Builder) }}
 
 // Producer starts a producer for a topic, which must exist.
 func (c *Client) Producer(ctx context.Context, topic codec.Topic, o ProducerOptions) (*Producer, error) {
-	m, err := c.Metadata(ctx, topic)
+	t, err := c.topicMetadata(ctx, topic)
 	if err != nil {
 		return nil, err
 	}
-	if len(m.Topics) != 1 || m.Topics[0].Code != codec.OK || len(m.Topics[0].Partitions) == 0 {
-		code := codec.UnknownTopic
-		if len(m.Topics) == 1 && m.Topics[0].Code != codec.OK {
-			code = m.Topics[0].Code
-		}
-		return nil, codec.Errorf(code, "topic %q: no partitions to produce to", topic)
-	}
 	p := &Producer{
 		client: c, topic: topic, options: o.withDefaults(), wake: make(chan struct{}, 1), stop: make(chan struct{}),
-		ended: make(chan struct{}), gone: make(chan struct{}), change: make(chan struct{}), open: map[*parcel]struct{}{}, sticky: rand.IntN(len(m.Topics[0].Partitions)),
+		kept: make(chan struct{}), gone: make(chan struct{}), change: make(chan struct{}),
 	}
-	for i := range m.Topics[0].Partitions {
-		p.lanes = append(p.lanes, &lane{partition: codec.Partition(i)})
-	}
+	p.room.most = p.options.BufferBytes
+	p.lanes.Store(&[]*lane{})
+	p.grow(len(t.Partitions))
+	p.sticky.Store(rand.Int32N(p.count.Load()))
 	p.ctx, p.cancel = context.WithCancel(context.Background())
-	go p.send()
+	go p.keep()
 	return p, nil
 }
 
-// Partitions is the number of partitions that the producer knows of.
-func (p *Producer) Partitions() int { return len(p.lanes) }
+// grow makes lanes for n partitions. A topic that was made anew may have
+// fewer: then the last lanes rest.
+func (p *Producer) grow(n int) {
+	p.growing.Lock()
+	defer p.growing.Unlock()
+	lanes := append([]*lane(nil), *p.lanes.Load()...)
+	for i := len(lanes); i < n; i++ {
+		lanes = append(lanes, newLane(p, codec.Partition(i)))
+	}
+	p.lanes.Store(&lanes)
+	p.count.Store(int32(n))
+}
 
-// Produce takes a record whose key chooses its partition. It waits only while
-// BufferBytes are without an answer. Key, value and headers are copied; the
-// offset is not looked at; a timestamp of 0 or NoTimestamp is now. done may
-// be nil: then Flush tells the first error.
+// Partitions is the number of partitions that the producer knows of.
+func (p *Producer) Partitions() int { return int(p.count.Load()) }
+
+// Produce takes a record, whose partition the Partitioner chooses. It waits
+// only while BufferBytes are without an answer. Key, value and headers are
+// copied; the offset is not looked at; a timestamp of 0 or NoTimestamp is now.
+// done may be nil: then Flush tells the first error.
 func (p *Producer) Produce(ctx context.Context, r codec.Record, done Done) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if err := p.takeRoom(ctx, &r); err != nil {
-		return err
+	n := int(p.count.Load())
+	at := p.options.Partitioner(r, n)
+	if at == AnyPartition {
+		at = codec.Partition(int(p.sticky.Load()) % n)
 	}
-	at := p.sticky
-	if r.Key != nil {
-		at = int(codec.PartitionFor(r.Key, len(p.lanes)))
-	}
-	p.add(p.lanes[at], &r, done)
-	return nil
+	return p.ProduceTo(ctx, at, r, done)
 }
 
 // ProduceTo takes a record for a partition of the caller's choice.
 func (p *Producer) ProduceTo(ctx context.Context, partition codec.Partition, r codec.Record, done Done) error {
-	if partition < 0 || int(partition) >= len(p.lanes) {
-		return codec.Errorf(codec.UnknownPartition, "partition %d of %q: it has %d", partition, p.topic, len(p.lanes))
+	if n := p.Partitions(); partition < 0 || int(partition) >= n {
+		return codec.Errorf(codec.UnknownPartition, "partition %d of %q: it has %d", partition, p.topic, n)
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if err := p.takeRoom(ctx, &r); err != nil {
-		return err
-	}
-	p.add(p.lanes[partition], &r, done)
-	return nil
+	return (*p.lanes.Load())[partition].put(ctx, &r, done)
 }
 
-// takeRoom waits until there is room for r. A record larger than all of
-// the room may pass alone.
-func (p *Producer) takeRoom(ctx context.Context, r *codec.Record) error {
-	size := codec.RecordBytesMax(r.Key, r.Value, r.Headers)
-	for !p.closed && p.bytes > 0 && p.bytes+size > p.options.BufferBytes {
-		p.sealAll()
-		if err := p.waitForChange(ctx); err != nil {
-			return fmt.Errorf("produce to %q: %d bytes wait for answers: %w", p.topic, p.bytes, err)
-		}
-	}
-	if p.closed {
-		return codec.Errorf(codec.InvalidArgument, "the producer for %q is closed", p.topic)
-	}
-	p.bytes += size
-	return nil
-}
-
-// waitForChange gives up the lock until an answer came.
-func (p *Producer) waitForChange(ctx context.Context) error {
-	change := p.change
-	p.mu.Unlock()
-	defer p.mu.Lock()
-	select {
-	case <-change:
+// takeRoom waits until there is room for a batch of n bytes. When there is
+// none, whatever is there is sent.
+func (p *Producer) takeRoom(ctx context.Context, n int) error {
+	if p.room.try(n) {
 		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
-}
-
-func (p *Producer) add(l *lane, r *codec.Record, done Done) {
-	size := codec.RecordBytesMax(r.Key, r.Value, r.Headers)
-	if l.parcel != nil && l.parcel.builder.Size()+size > p.options.BatchBytes {
-		p.seal(l)
-	}
-	if l.parcel == nil {
-		l.parcel = p.newParcel(l.partition)
-	}
-	if r.Timestamp == 0 || r.Timestamp == codec.NoTimestamp {
-		r.Timestamp = codec.Millis(time.Now().UnixMilli())
-	}
-	q := l.parcel
-	q.builder.Append(r.Timestamp, r.Key, r.Value, r.Headers)
-	q.bytes += size
-	q.records++
-	if done != nil {
-		for len(q.done) < q.builder.Count()-1 {
-			q.done = append(q.done, nil)
+	p.hurry()
+	if err := p.room.take(ctx, p.stop, n); err != nil {
+		if p.closed.Load() {
+			return p.errClosed()
 		}
-		q.done = append(q.done, done)
+		return fmt.Errorf("produce to %q: %d bytes wait for answers: %w", p.topic, p.room.bytes(), err)
 	}
-	if q.builder.Size() >= p.options.BatchBytes {
-		p.seal(l)
-	}
+	return nil
 }
 
-func (p *Producer) newParcel(to codec.Partition) *parcel {
-	p.made++
-	q := &parcel{number: p.made, partition: to, builder: builders.Get().(*codec.Builder), due: time.Now().Add(p.options.Linger)}
-	q.builder.Reset()
-	p.open[q] = struct{}{}
-	p.nudge()
-	return q
-}
-
-// seal queues a lane's batch; keyless records go on elsewhere.
-func (p *Producer) seal(l *lane) {
-	p.sealed = append(p.sealed, l.parcel)
-	l.parcel = nil
-	if p.sticky == int(l.partition) {
-		p.sticky = (p.sticky + 1) % len(p.lanes)
+// hurry ends the lingering of all that is there.
+func (p *Producer) hurry() {
+	for _, l := range *p.lanes.Load() {
+		l.mu.Lock()
+		if l.open != nil {
+			l.open.due = time.Time{}
+		}
+		l.mu.Unlock()
 	}
-	p.nudge()
+	p.look()
 }
 
-func (p *Producer) sealAll() {
-	for _, l := range p.lanes {
-		if l.parcel != nil {
-			p.seal(l)
+// moveOn chooses another partition for records that may go anywhere, when
+// they went to l: the next that does not refuse batches for now.
+func (p *Producer) moveOn(l *lane) {
+	at := p.sticky.Load()
+	if at != int32(l.tp.Partition) {
+		return
+	}
+	n, lanes := p.count.Load(), *p.lanes.Load()
+	for i := range n {
+		next := (at + 1 + i) % n
+		if !lanes[next].poor.Load() || i == n-1 {
+			p.sticky.CompareAndSwap(at, next)
+			return
 		}
 	}
 }
 
-func (p *Producer) nudge() {
-	select {
-	case p.wake <- struct{}{}:
-	default:
-	}
+func (p *Producer) errClosed() error {
+	return codec.Errorf(codec.InvalidArgument, "the producer for %q is closed", p.topic)
 }

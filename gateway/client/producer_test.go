@@ -125,7 +125,7 @@ func TestFlushTellsTheFirstError(t *testing.T) {
 	m.topics["t"][0].refuse = codec.Errorf(codec.DiskFull, "no room")
 	addr, _ := serve(t, m, "127.0.0.1:0")
 	c := dial(t, Options{}, addr)
-	p, err := c.Producer(t.Context(), "t", ProducerOptions{})
+	p, err := c.Producer(t.Context(), "t", ProducerOptions{NoRetry: true})
 	require.NoError(t, err)
 	require.NoError(t, p.Produce(t.Context(), codec.Record{}, nil))
 	require.ErrorIs(t, p.Flush(t.Context()), codec.E(codec.DiskFull))

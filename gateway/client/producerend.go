@@ -1,63 +1,85 @@
 package client
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
-
-	"github.com/troupe-mq/troupe/codec"
 )
 
 // Flush sends what waits and returns when all records that were taken before
 // it are answered, with the first error since the last Flush.
 func (p *Producer) Flush(ctx context.Context) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.sealAll()
-	if err := p.waitFor(ctx, p.unanswered()); err != nil {
+	marks := p.marks()
+	p.hurry()
+	if err := p.waitFor(ctx, marks); err != nil {
 		return err
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	err := p.first
 	p.first = nil
 	return err
 }
 
-// unanswered are the open parcels in the order in which they were made.
-func (p *Producer) unanswered() []*parcel {
-	all := make([]*parcel, 0, len(p.open))
-	for q := range p.open {
-		all = append(all, q)
+// marks are the numbers of each lane's last parcels.
+func (p *Producer) marks() []uint64 {
+	lanes := *p.lanes.Load()
+	marks := make([]uint64, len(lanes))
+	for i, l := range lanes {
+		l.mu.Lock()
+		marks[i] = l.made
+		l.mu.Unlock()
 	}
-	slices.SortFunc(all, func(a, b *parcel) int { return cmp.Compare(a.number, b.number) })
-	return all
+	return marks
 }
 
-// waitFor gives up the lock until none of parcels is open.
-func (p *Producer) waitFor(ctx context.Context, parcels []*parcel) error {
-	for i, q := range parcels {
-		for p.isOpen(q) {
-			if err := p.waitForChange(ctx); err != nil {
-				return fmt.Errorf("flush %q: %d records without an answer: %w", p.topic, p.records(parcels[i:]), err)
+// waitFor returns when all parcels up to marks were told.
+func (p *Producer) waitFor(ctx context.Context, marks []uint64) error {
+	p.waiting.Add(1)
+	defer p.waiting.Add(-1)
+	for {
+		p.mu.Lock()
+		change := p.change
+		p.mu.Unlock()
+		left := p.records(marks)
+		if left == 0 {
+			return nil
+		}
+		select {
+		case <-change:
+		case <-ctx.Done():
+			return fmt.Errorf("flush %q: %d records without an answer: %w", p.topic, left, ctx.Err())
+		}
+	}
+}
+
+// records counts those in parcels up to marks that were not told yet.
+func (p *Producer) records(marks []uint64) (n int) {
+	lanes := *p.lanes.Load()
+	for i, mark := range marks {
+		l := lanes[i]
+		l.mu.Lock()
+		for _, q := range l.parcels {
+			if q.number <= mark {
+				n += q.builder.Count()
 			}
 		}
-	}
-	return nil
-}
-
-func (p *Producer) isOpen(q *parcel) bool {
-	_, open := p.open[q]
-	return open
-}
-
-// records counts those in the open ones of parcels.
-func (p *Producer) records(parcels []*parcel) (n int) {
-	for _, q := range parcels {
-		if p.isOpen(q) {
-			n += q.records
-		}
+		l.mu.Unlock()
 	}
 	return n
+}
+
+// ended notes that a parcel was told.
+func (p *Producer) ended(err error) {
+	if err == nil && p.waiting.Load() == 0 {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err != nil && p.first == nil {
+		p.first = err
+	}
+	close(p.change)
+	p.change = make(chan struct{})
 }
 
 // Close flushes and ends the producer. When ctx ends first, records without
@@ -66,11 +88,7 @@ func (p *Producer) records(parcels []*parcel) (n int) {
 // called from a callback. A further Close waits for the first, and says what
 // that one said.
 func (p *Producer) Close(ctx context.Context) error {
-	p.mu.Lock()
-	was := p.closed
-	p.closed = true
-	p.mu.Unlock()
-	if was {
+	if p.closed.Swap(true) {
 		select {
 		case <-p.gone:
 			return p.result
@@ -81,25 +99,46 @@ func (p *Producer) Close(ctx context.Context) error {
 	p.result = p.Flush(ctx)
 	p.cancel()
 	close(p.stop)
-	<-p.ended
+	<-p.kept
 	p.giveUp()
 	close(p.gone)
 	return p.result
 }
 
-// giveUp tells those who still wait that the outcome is not known. The sender
-// is gone: whatever is open was sent.
+// giveUp tells those who still wait, and waits for callbacks that run
+// elsewhere.
 func (p *Producer) giveUp() {
-	p.mu.Lock()
-	left := p.unanswered()
-	p.mu.Unlock()
-	for _, q := range left {
-		p.answered(q, 0, codec.Errorf(codec.Unknown, "PRODUCE: no answer before the producer was closed"))
+	for _, l := range *p.lanes.Load() {
+		l.giveUp()
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	// A callback may still run on a link's goroutine; callbacks do not wait.
-	if err := p.waitFor(context.Background(), left); err != nil {
+	// Callbacks do not wait, so this ends.
+	if err := p.waitFor(context.Background(), p.marks()); err != nil {
 		panic("client: a context without an end ended")
+	}
+}
+
+// giveUp ends all parcels of a lane: UNKNOWN for those in flight.
+func (l *lane) giveUp() {
+	l.mu.Lock()
+	var left []*parcel
+	var reasons []error
+	for _, q := range l.parcels {
+		switch q.stage {
+		case told:
+			continue
+		case sealed: // its builder sees that it is too late
+			continue
+		case flying:
+			reasons = append(reasons, errNoAnswer)
+		default:
+			reasons = append(reasons, errNotSent)
+		}
+		q.stage = told
+		left = append(left, q)
+	}
+	l.open = nil
+	l.mu.Unlock()
+	for i, q := range left {
+		q.tell(0, reasons[i])
 	}
 }

@@ -44,7 +44,7 @@ func TestCloseTellsEveryRecord(t *testing.T) {
 	l.release()
 	require.NoError(t, c.Ping(t.Context()), "its answer comes behind the late ones")
 	require.Len(t, told, 2)
-	require.Zero(t, p.bytes)
+	require.Zero(t, p.room.bytes())
 }
 
 // What never left was not stored, and is told so.
@@ -108,7 +108,7 @@ func TestNothingLeavesBehindAFailure(t *testing.T) {
 	m.topics["t"][0].refuse = codec.Errorf(codec.DiskFull, "no room")
 	addr, _ := serve(t, m, "127.0.0.1:0")
 	c := dial(t, Options{}, addr)
-	p, err := c.Producer(t.Context(), "t", ProducerOptions{StopAtError: true})
+	p, err := c.Producer(t.Context(), "t", ProducerOptions{StopAtError: true, NoRetry: true})
 	require.NoError(t, err)
 	var first, behind, other error
 	put := func(at codec.Partition, err *error) {

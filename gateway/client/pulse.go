@@ -68,7 +68,15 @@ func (l *link) ping() {
 	if l.err != nil {
 		return
 	}
-	p := &pending{op: codec.OpPing, pulse: true, done: func(codec.Envelope, error) {}}
-	p.frame = codec.EncodeRequest(nil, l.newID(p), codec.Ping{})
+	p := newPending(codec.OpPing, nobody{})
+	p.pulse = true
+	l.newID(p)
+	p.encode(codec.Ping{})
 	l.enqueue(p)
 }
+
+// nobody waits for the answer to a ping.
+type nobody struct{}
+
+func (nobody) answered(*answer, error) {}
+func (nobody) left()                   {}

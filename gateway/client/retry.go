@@ -5,25 +5,30 @@ import (
 	"errors"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
+
 	"github.com/troupe-mq/troupe/codec"
 )
 
-// Pauses between repetitions of a read.
-const (
-	pauseMin = 20 * time.Millisecond
-	pauseMax = time.Second
-)
+// pauses are those between repetitions: from 20 ms, twice as long each time
+// up to a second, each half to one and a half times as long by chance.
+func pauses() backoff.ExponentialBackOff {
+	return backoff.ExponentialBackOff{
+		InitialInterval: 20 * time.Millisecond, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: time.Second,
+	}
+}
 
 // read sends a request that changes nothing, and sends it again while that
 // can help, for at most RetryFor.
 func (c *Client) read(ctx context.Context, tp codec.TopicPartition, r codec.Request, m codec.Message) error {
-	began := time.Now()
-	for pause := pauseMin; ; pause = min(2*pause, pauseMax) {
+	began, pause := time.Now(), pauses()
+	for {
 		err := c.readOnce(ctx, tp, r, m)
-		if err == nil || !mayHelp(err) || time.Since(began)+pause > c.options.RetryFor {
+		rest := pause.NextBackOff()
+		if err == nil || !mayHelp(err) || time.Since(began)+rest > c.options.RetryFor {
 			return err
 		}
-		timer := time.NewTimer(pause)
+		timer := time.NewTimer(rest)
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
@@ -38,10 +43,10 @@ func (c *Client) readOnce(ctx context.Context, tp codec.TopicPartition, r codec.
 	if err != nil {
 		return err
 	}
-	return c.heed(tp, ask(ctx, l, r, m))
+	return c.heed(tp, ask(ctx, l, r, m), nil)
 }
 
-// mayHelp says whether the same read may succeed later.
+// mayHelp says whether the same request may succeed later.
 func mayHelp(err error) bool {
 	var e *codec.Error
 	return errors.As(err, &e) && e.Code.Retriable()

@@ -165,7 +165,7 @@ func (s *sender) batch(records, bytes int) (b codec.Batch, tokens []token, hashe
 
 // records sends single records of 100 bytes through the client's Producer.
 func (s *sender) records() error {
-	p, err := s.client.Producer(s.load.ctx, s.topic.name, client.ProducerOptions{Linger: time.Millisecond, BatchBytes: 4 << 10})
+	p, err := s.client.Producer(s.load.ctx, s.topic.name, client.ProducerOptions{Linger: time.Millisecond, BatchBytes: 4 << 10, NoRetry: true})
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,189 @@
+package client
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/troupe-mq/troupe/codec"
+)
+
+// shears is a proxy that cuts each connection after a number of bytes from
+// either side that chance chooses, at any place of any frame, until it rests.
+type shears struct {
+	listener net.Listener
+	to       string
+	running  sync.WaitGroup
+	rests    atomic.Bool
+	cuts     atomic.Int32
+
+	mu     sync.Mutex
+	chance *rand.Rand
+	conns  []net.Conn
+}
+
+func newShears(t *testing.T, to string, seed uint64) *shears {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	s := &shears{listener: l, to: to, chance: rand.New(rand.NewPCG(seed, 7))}
+	s.running.Go(s.accept)
+	t.Cleanup(func() {
+		_ = l.Close()
+		s.mu.Lock()
+		for _, c := range s.conns {
+			_ = c.Close()
+		}
+		s.mu.Unlock()
+		s.running.Wait()
+	})
+	return s
+}
+
+func (s *shears) accept() {
+	for {
+		here, err := s.listener.Accept()
+		if err != nil {
+			return
+		}
+		there, err := net.Dial("tcp", s.to)
+		if err != nil {
+			_ = here.Close()
+			continue
+		}
+		s.mu.Lock()
+		s.conns = append(s.conns, here, there)
+		s.mu.Unlock()
+		s.running.Go(func() { s.pass(here, there, 12_000) })
+		s.running.Go(func() { s.pass(there, here, 2_000) })
+	}
+}
+
+// pass copies up to so many bytes, then ends both.
+func (s *shears) pass(from, to net.Conn, most int64) {
+	s.mu.Lock()
+	n := s.chance.Int64N(most)
+	s.mu.Unlock()
+	if s.rests.Load() {
+		n = 1 << 40
+	}
+	if copied, _ := io.CopyN(to, from, n); copied == n {
+		s.cuts.Add(1)
+	}
+	_ = from.Close()
+	_ = to.Close()
+}
+
+// fates counts what records of a producer ended as.
+type fates struct {
+	mu      sync.Mutex
+	stored  map[int]codec.Offset
+	unknown map[int]bool
+	refused map[int]error
+}
+
+func (f *fates) tell(i int) Done {
+	return func(_ codec.Partition, at codec.Offset, err error) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		switch {
+		case err == nil:
+			f.stored[i] = at
+		case codec.CodeOf(err) == codec.Unknown:
+			f.unknown[i] = true
+		default:
+			f.refused[i] = err
+		}
+	}
+}
+
+// Connections that are cut anywhere: what was acknowledged is stored where it
+// was said to be; what was refused is not; each record has one fate. Without
+// MayStoreTwice nothing is doubled. With it nothing is UNKNOWN, and all is
+// stored once at least.
+func TestConnectionsThatAreCutAnywhere(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	if given := os.Getenv("TROUPE_CLIENT_SEED"); given != "" {
+		seed, _ = strconv.ParseUint(given, 10, 64)
+	}
+	for _, twice := range []bool{false, true} {
+		t.Run(fmt.Sprintf("MayStoreTwice=%t", twice), func(t *testing.T) {
+			t.Logf("TROUPE_CLIENT_SEED=%d go test -count=1 -run '^TestConnectionsThatAreCutAnywhere$' ./gateway/client", seed)
+			cutAnywhere(t, seed, twice)
+		})
+	}
+}
+
+func cutAnywhere(t *testing.T, seed uint64, twice bool) {
+	m := newMemory("t", 3)
+	addr, _ := serve(t, m, "127.0.0.1:0")
+	s := newShears(t, addr, seed)
+	c := untilDialed(t, s)
+	var p *Producer
+	for err := error(io.EOF); err != nil; {
+		p, err = c.Producer(t.Context(), "t", ProducerOptions{MayStoreTwice: twice, Linger: -1, BatchBytes: 2000, Partitioner: RoundRobin(), BufferBytes: 30_000})
+	}
+	f := &fates{stored: map[int]codec.Offset{}, unknown: map[int]bool{}, refused: map[int]error{}}
+	const n = 3000
+	for i := range n {
+		require.NoError(t, p.Produce(t.Context(), codec.Record{Timestamp: 1, Value: fmt.Appendf(nil, "%d", i)}, f.tell(i)))
+		if i%100 == 0 && i < n*9/10 {
+			_ = p.Flush(t.Context())
+		}
+	}
+	s.rests.Store(true)
+	_ = p.Close(t.Context()) // each record was told its own
+	c.Close()
+	require.Greater(t, s.cuts.Load(), int32(5))
+	require.Equal(t, n, len(f.stored)+len(f.unknown)+len(f.refused))
+	f.judge(t, m, twice)
+	t.Logf("%d cuts; %d stored, %d unknown, %d refused", s.cuts.Load(), len(f.stored), len(f.unknown), len(f.refused))
+}
+
+func untilDialed(t *testing.T, s *shears) *Client {
+	for {
+		c, err := Dial(t.Context(), []string{s.listener.Addr().String()}, Options{})
+		if err == nil {
+			t.Cleanup(c.Close)
+			return c
+		}
+	}
+}
+
+// judge holds what producers were told against what is there.
+func (f *fates) judge(t *testing.T, m *memory, twice bool) {
+	copies := map[int]int{}
+	at := map[int]map[codec.Offset]bool{}
+	for _, l := range m.topics["t"] {
+		for offset, value := range l.stored(t) {
+			i, err := strconv.Atoi(value)
+			require.NoError(t, err)
+			copies[i]++
+			if at[i] == nil {
+				at[i] = map[codec.Offset]bool{}
+			}
+			at[i][codec.Offset(offset)] = true
+		}
+	}
+	for i, offset := range f.stored {
+		require.True(t, at[i][offset], "record %d was acknowledged at %d and is not there", i, offset)
+	}
+	for i, err := range f.refused {
+		require.Zero(t, copies[i], "record %d was refused and is there: %v", i, err)
+	}
+	for i, n := range copies {
+		require.True(t, twice || n == 1, "record %d is there %d times", i, n)
+	}
+	if twice {
+		require.Empty(t, f.unknown)
+		require.Empty(t, f.refused)
+	}
+}

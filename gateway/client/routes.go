@@ -1,0 +1,124 @@
+package client
+
+import (
+	"context"
+	"errors"
+
+	"github.com/troupe-mq/troupe/codec"
+)
+
+// leader is a link for requests about a partition: where it is led as far as
+// is known, else any.
+func (c *Client) leader(ctx context.Context, tp codec.TopicPartition) (*link, error) {
+	if address := c.lead(tp); address != "" {
+		if l, err := c.link(ctx, []string{address}); err == nil {
+			return l, nil
+		}
+		c.learn(tp, "")
+	}
+	return c.any(ctx)
+}
+
+// open is leader that does not wait: nil when somebody must be dialed.
+func (c *Client) open(tp codec.TopicPartition) (*link, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if address := c.leads[tp]; address != "" {
+		return c.live([]string{address})
+	}
+	return c.live(c.servers)
+}
+
+func (c *Client) lead(tp codec.TopicPartition) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.leads[tp]
+}
+
+func (c *Client) learn(tp codec.TopicPartition, address string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if address == "" {
+		delete(c.leads, tp)
+	} else {
+		c.leads[tp] = address
+	}
+}
+
+// heed takes a hint out of an answer's error and returns the error: an
+// address of the leader, or that what is known is old. then is as in refresh.
+func (c *Client) heed(tp codec.TopicPartition, err error, then func(partitions int)) error {
+	var e *codec.Error
+	if err == nil || !errors.As(err, &e) {
+		return err
+	}
+	switch {
+	case e.Code == codec.NotLeader && e.Leader != "":
+		c.learn(tp, e.Leader)
+	case e.Code == codec.NotLeader || e.Code == codec.UnknownTopic || e.Code == codec.UnknownPartition:
+		c.refresh(tp.Topic, then)
+	}
+	return err
+}
+
+// refresh asks for a topic's metadata beside whatever else goes on, unless it
+// is being asked for; then, when it is not nil, is told how many partitions
+// there are.
+func (c *Client) refresh(topic codec.Topic, then func(partitions int)) {
+	c.mu.Lock()
+	busy := c.asking[topic]
+	if !busy {
+		c.asking[topic] = true
+	}
+	c.mu.Unlock()
+	if busy {
+		return
+	}
+	ok := c.spawn(func() {
+		m, err := c.topicMetadata(c.ctx, topic)
+		c.mu.Lock()
+		delete(c.asking, topic)
+		c.mu.Unlock()
+		if err == nil && then != nil {
+			then(len(m.Partitions))
+		}
+	})
+	if !ok {
+		c.mu.Lock()
+		delete(c.asking, topic)
+		c.mu.Unlock()
+	}
+}
+
+// topicMetadata asks for a topic's metadata and keeps who leads what.
+func (c *Client) topicMetadata(ctx context.Context, topic codec.Topic) (codec.MetadataTopic, error) {
+	m, err := c.Metadata(ctx, topic)
+	if err != nil {
+		return codec.MetadataTopic{}, err
+	}
+	if len(m.Topics) != 1 || m.Topics[0].Code != codec.OK || len(m.Topics[0].Partitions) == 0 {
+		code := codec.UnknownTopic
+		if len(m.Topics) == 1 && m.Topics[0].Code != codec.OK {
+			code = m.Topics[0].Code
+		}
+		return codec.MetadataTopic{}, codec.Errorf(code, "topic %q: no partitions", topic)
+	}
+	c.learnAll(&m)
+	return m.Topics[0], nil
+}
+
+// learnAll keeps the leaders that are not the node that answered: that one is
+// reached where it was reached.
+func (c *Client) learnAll(m *codec.Metadata) {
+	addresses := map[codec.NodeID]string{}
+	for _, n := range m.Nodes {
+		if n.Node != m.Node {
+			addresses[n.Node] = n.Address
+		}
+	}
+	for _, t := range m.Topics {
+		for _, p := range t.Partitions {
+			c.learn(codec.TopicPartition{Topic: t.Topic, Partition: p.Partition}, addresses[p.Leader])
+		}
+	}
+}
