@@ -14,36 +14,6 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// serveConfig is everything that `troupe serve` can be told. A flag wins over
-// its environment variable, that over the file, that over the default.
-type serveConfig struct {
-	Data      string `yaml:"data"`
-	Node      string `yaml:"node"`
-	Listen    string `yaml:"listen"`
-	HTTP      string `yaml:"http"`
-	Advertise string `yaml:"advertise"`
-	LogLevel  string `yaml:"log-level"`
-	LogFormat string `yaml:"log-format"`
-
-	MetricsPartitions bool `yaml:"metrics-partitions"`
-	Pprof             bool `yaml:"pprof"`
-	Insecure          bool `yaml:"insecure"`
-}
-
-// flags binds c to the flags of serve, with their defaults.
-func (c *serveConfig) flags(f *pflag.FlagSet) {
-	f.StringVar(&c.Data, "data", "./data", "data directory, made when it is not there")
-	f.StringVar(&c.Node, "node", "", "name of this broker, stored with its data (default: the host's name)")
-	f.StringVar(&c.Listen, "listen", "127.0.0.1:9650", "address for clients")
-	f.StringVar(&c.HTTP, "http", "127.0.0.1:9653", "address for /healthz, /readyz and /metrics; empty for none")
-	f.StringVar(&c.Advertise, "advertise", "", "address that clients are told to use (default: the one they used)")
-	f.BoolVar(&c.MetricsPartitions, "metrics-partitions", false, "show series of single partitions in /metrics: four a partition")
-	f.BoolVar(&c.Pprof, "pprof", false, "serve Go's profiles under /debug/pprof on the HTTP address")
-	f.BoolVar(&c.Insecure, "insecure", false, "allow addresses other than loopback without TLS and authentication")
-	f.StringVar(&c.LogLevel, "log-level", "info", "error, warn, info, debug or trace")
-	f.StringVar(&c.LogFormat, "log-format", "text", "text or json")
-}
-
 // load fills in what no flag has set: from the environment, then the file. A
 // value that is there and empty counts: it is how --http is switched off.
 func (c *serveConfig) load(cmd *cobra.Command, file string) error {
@@ -62,8 +32,7 @@ func (c *serveConfig) load(cmd *cobra.Command, file string) error {
 		if f.Changed || failed != nil || f.Name == "config" || f.Name == "help" {
 			return
 		}
-		source := envName(f.Name)
-		value, there := os.LookupEnv(source)
+		value, source, there := fromEnvironment(f.Name)
 		if !there {
 			value, there = from[f.Name]
 			source = file
@@ -76,10 +45,6 @@ func (c *serveConfig) load(cmd *cobra.Command, file string) error {
 		}
 	})
 	return errors.Join(failed)
-}
-
-func envName(flag string) string {
-	return "TROUPE_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
 // readConfig reads a YAML file. A key that serve does not know is an error
@@ -113,6 +78,11 @@ func readConfig(name string) (map[string]string, error) {
 	return out, nil
 }
 
+// wanted is what a person writes for a type of Go.
+var wanted = map[string]string{
+	"time.Duration": "a time such as 500ms, 30s or 5m", "int": "a number", "bool": "true or false", "string": "a text",
+}
+
 // explainYAML says "line 3: no setting "dta"" instead of naming a Go type.
 func explainYAML(err error) string {
 	var t *yaml.TypeError
@@ -124,6 +94,12 @@ func explainYAML(err error) string {
 		at, rest, found := strings.Cut(e, ": field ")
 		if name, _, ok := strings.Cut(rest, " not found in type"); found && ok {
 			e = fmt.Sprintf("%s: there is no setting %q; the settings are the flags of troupe serve", at, name)
+		}
+		if at, rest, found := strings.Cut(e, ": cannot unmarshal "); found {
+			if value, kind, ok := strings.Cut(rest, " into "); ok && wanted[kind] != "" {
+				_, value, _ = strings.Cut(value, " ")
+				e = fmt.Sprintf("%s: %s: want %s", at, value, wanted[kind])
+			}
 		}
 		lines[i] = e
 	}

@@ -30,9 +30,12 @@ func newServe(s streams) *cobra.Command {
 		Long: `Run a broker on a data directory. One line is printed when it is ready;
 SIGTERM and SIGINT stop it cleanly.
 
-Each flag may also be set by an environment variable (--log-level by
-TROUPE_LOG_LEVEL) or by a key of the file given with --config.`,
-		Example: "  troupe serve --data /var/lib/troupe --node n1",
+Each flag may also be set by the environment variable that stands behind it, or
+by a key of the YAML file given with --config (docs/troupe.yaml has them all). A
+flag wins over its variable, that over the file, that over the default. Sizes
+are bytes, or 64KiB, 256MiB, 1GiB; times are 500ms, 30s, 5m. What is set for
+each topic (durability, retention, sizes) is in: troupe topic create --help`,
+		Example: "  troupe serve --data /var/lib/troupe --node n1\n  troupe serve --config /etc/troupe.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := cfg.load(c, file); err != nil {
@@ -41,8 +44,9 @@ TROUPE_LOG_LEVEL) or by a key of the file given with --config.`,
 			return serve(c.Context(), s, cfg)
 		},
 	}
-	c.Flags().StringVar(&file, "config", "", "YAML file with settings named like the flags")
+	c.Flags().StringVar(&file, "config", "", "YAML file with settings named like the flags; docs/troupe.yaml is a sample")
 	cfg.flags(c.Flags())
+	c.Flags().SortFlags = false
 	complete(c, "data", directories)
 	complete(c, "log-level", words("error", "warn", "info", "debug", "trace"))
 	complete(c, "log-format", words("text", "json"))
@@ -54,6 +58,9 @@ func serve(ctx context.Context, s streams, cfg serveConfig) error {
 	begun := time.Now()
 	if cfg.Data == "" {
 		return usagef("--data is empty: give the data directory")
+	}
+	if err := cfg.bounds(); err != nil {
+		return err
 	}
 	if err := cfg.checkAddress("listen", cfg.Listen); err != nil {
 		return err
@@ -92,7 +99,7 @@ type node struct {
 // startNode opens the health page, the broker and the gateway, in this order,
 // so that /readyz can say why a broker is not ready yet.
 func startNode(ctx context.Context, cfg serveConfig, log *logrus.Logger) (_ *node, err error) {
-	n := &node{limits: session.Limits{Connections: connectionsMax()}}
+	n := &node{limits: cfg.limits()}
 	counts := newLogCounts()
 	log.AddHook(counts)
 	told := newSlog(log, counts)
@@ -107,7 +114,7 @@ func startNode(ctx context.Context, cfg serveConfig, log *logrus.Logger) (_ *nod
 			return nil, err
 		}
 	}
-	if n.broker, err = actors.Start(ctx, actors.Config{Dir: cfg.Data, Node: codec.NodeID(cfg.Node), Log: told}); err != nil {
+	if n.broker, err = actors.Start(ctx, actors.Config{Dir: cfg.Data, Node: codec.NodeID(cfg.Node), InFlightBytes: int64(cfg.CreditBytes), Log: told}); err != nil {
 		return nil, err
 	}
 	cluster, name := n.broker.Identity()
@@ -121,6 +128,18 @@ func startNode(ctx context.Context, cfg serveConfig, log *logrus.Logger) (_ *nod
 		n.http.serve(n.broker.Ready)
 	}
 	return n, nil
+}
+
+// limits are those at the door.
+func (c *serveConfig) limits() session.Limits {
+	l := session.Limits{
+		Connections: c.ConnectionsMax, AddressConns: c.AddressConnectionsMax,
+		BytesInFlightAll: int(c.RequestBytes), AnswerBytes: int(c.AnswerBytes), Idle: c.Idle,
+	}
+	if l.Connections == 0 {
+		l.Connections = connectionsMax()
+	}
+	return l
 }
 
 // connectionsMax leaves half of the process's file descriptors to logs: a
