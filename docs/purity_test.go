@@ -19,6 +19,7 @@ var exempt = map[string]exemption{
 	"actors/real.go":            {[]string{"clock", "chance", "disk", "channel"}, "hands the real clock, chance and disk to an embedded broker, and lets its caller wait"},
 	"actors/credit.go":          {[]string{"lock", "channel"}, "byte credit of callers outside actors"},
 	"wal/os.go":                 {[]string{"disk"}, "the real disk"},
+	"wal/syncall.go":            {[]string{"lock"}, "two fsyncs of one log, side by side"},
 	"wal/port.go":               {[]string{"goroutine", "lock", "channel"}, "the disk port: blocking calls, answered by message"},
 	"simulations/world/host.go": {[]string{"disk"}, "the simulated disk lies in a RAM-backed directory, for tidwall/wal makes its own calls"},
 	"simulations/world/rand.go": {[]string{"chance"}, "seeds the process-wide source that raft draws its jitter from"},

@@ -100,6 +100,6 @@ func (s *segmentWriter) resume(base codec.Offset, position int64) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("size of segment: %w", err), f.Close())
 	}
-	s.file, s.base, s.position, s.allocated, s.durable, s.written, s.namesNew = f, base, position, size, position, true, true
+	s.file, s.base, s.position, s.allocated, s.durable, s.started, s.written, s.namesNew = f, base, position, size, position, position, true, true
 	return nil
 }

@@ -28,7 +28,9 @@ type engine struct {
 	fileBytes int64         // when the library begins another file
 	files     []codec.Index // first index of each file, ascending; the last file is the tail
 	tail      File          // our own descriptor of the tail, for fsync
-	tailBytes int64
+	tailBytes int64         // of entries
+	room      int64         // bytes that the tail has, zeros behind the entries included
+	rolled    bool          // a file was filled since the engine was opened
 	last      codec.Index
 	namesNew  bool // a file was made whose name is not durable yet
 }
@@ -99,6 +101,7 @@ func (e *engine) openTail() (err error) {
 	if e.tailBytes, err = e.tail.Size(); err != nil {
 		return fmt.Errorf("size of WAL tail: %w", err)
 	}
+	e.room = e.tailBytes
 	return nil
 }
 
@@ -124,8 +127,10 @@ func (e *engine) append(entries []Entry, synced codec.Index) error {
 	}
 	e.last = entries[len(entries)-1].Index
 	if !rolled {
+		e.room = max(e.room, e.tailBytes)
 		return nil
 	}
+	e.rolled = true
 	if err := e.lib.ClearCache(); err != nil {
 		return fmt.Errorf("clear cache of WAL: %w", err)
 	}
@@ -165,6 +170,11 @@ func (e *engine) sync() error {
 	if err := e.tail.Sync(); err != nil {
 		return &SyncFailed{err}
 	}
+	return e.synced()
+}
+
+// synced goes on when the tail was fsynced: names are made durable too.
+func (e *engine) synced() error {
 	if !e.namesNew {
 		return nil
 	}

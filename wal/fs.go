@@ -19,6 +19,9 @@ type FS interface {
 	Rename(from, to string) error
 	// SyncDir makes the names in dir durable.
 	SyncDir(dir string) error
+	// SyncAll is Sync of each file, side by side where the disk can do that: it
+	// returns when all of them ended, with the errors of those that failed.
+	SyncAll(files ...File) error
 	// Free is the number of bytes that can still be written below dir.
 	Free(dir string) (int64, error)
 	// Lock takes name for this process alone until the result is closed.
@@ -37,6 +40,9 @@ type File interface {
 	// Allocate makes room for [off, off+n), read as zeros; the file grows.
 	Allocate(off, n int64) error
 	Truncate(size int64) error
+	// WriteBack asks for [off, off+n) to be on its way to the disk. It promises
+	// nothing: it is a hint, so that a later Sync has less to do.
+	WriteBack(off, n int64)
 	// Sync returns when the file's bytes and its size are durable.
 	Sync() error
 	Size() (int64, error)

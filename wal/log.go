@@ -166,6 +166,13 @@ func (l *Log) appendRun(run []Entry, from []*Write) error {
 	if err := l.seg.flush(); err != nil {
 		return err
 	}
+	if l.sync {
+		if err := l.wal.reserve(run); err != nil {
+			return err
+		}
+	} else {
+		l.seg.writeBack()
+	}
 	if err := l.wal.append(run, l.synced); err != nil {
 		return err
 	}
@@ -193,11 +200,19 @@ func (l *Log) prove(ended codec.Index) error {
 	return nil
 }
 
+// syncAll makes both kinds of file durable, side by side.
 func (l *Log) syncAll() error {
-	if err := l.seg.sync(); err != nil {
+	files := []File{l.wal.tail}
+	if l.seg.unsynced() {
+		files = append(files, l.seg.file)
+	}
+	if err := l.fs.SyncAll(files...); err != nil {
+		return &SyncFailed{err}
+	}
+	if err := l.seg.synced(); err != nil {
 		return err
 	}
-	if err := l.wal.sync(); err != nil {
+	if err := l.wal.synced(); err != nil {
 		return err
 	}
 	l.synced = l.wal.last

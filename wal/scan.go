@@ -40,11 +40,14 @@ var errStop = errors.New("stop")
 
 // walkWAL calls visit for the entries in the bytes p of the file that begins
 // at index first. It returns the position behind the last good entry, and why
-// the bytes behind that are no entry; nil when there are none. An error of
-// visit ends the walk and is returned as err.
+// the bytes behind that are no entry; nil when there are none but zeros, which
+// are room made ahead. An error of visit ends the walk and is returned as err.
 func walkWAL(p []byte, first codec.Index, visit func(found) error) (good int64, bad, err error) {
 	next := first
 	for at := 0; at < len(p); {
+		if allZero(p[at:]) { // no entry begins with one
+			return int64(at), nil, nil
+		}
 		n, w := binary.Uvarint(p[at:])
 		if w <= 0 || n > uint64(len(p)-at-w) {
 			return int64(at), fmt.Errorf("length of entry %d is beyond the end of the file", next), nil
@@ -63,6 +66,15 @@ func walkWAL(p []byte, first codec.Index, visit func(found) error) (good int64, 
 		at, next = end, next+1
 	}
 	return int64(len(p)), nil, nil
+}
+
+func allZero(p []byte) bool {
+	for _, b := range p {
+		if b != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // provedBehind searches bytes behind a bad entry for a whole later one, and

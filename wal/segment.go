@@ -38,6 +38,8 @@ type segmentWriter struct {
 	namesNew  bool  // the file's name is not durable yet
 	written   bool  // bytes were written since the last sync
 
+	started int64 // of position, as of the last write-back
+
 	pending [][]byte // batches placed and not yet written, from pendingAt on
 	at      int64
 }
@@ -75,7 +77,7 @@ func (s *segmentWriter) roll(base codec.Offset) error {
 	if err != nil {
 		return fmt.Errorf("make segment: %w", err)
 	}
-	s.file, s.base, s.position, s.allocated, s.durable, s.namesNew, s.written = f, base, 0, 0, 0, true, true
+	s.file, s.base, s.position, s.allocated, s.durable, s.started, s.namesNew, s.written = f, base, 0, 0, 0, 0, true, true
 	// A file of this name may be left from before a crash or a cut.
 	if err := f.Truncate(0); err != nil {
 		return fmt.Errorf("clear segment: %w", err)
@@ -144,15 +146,37 @@ func (s *segmentWriter) allocate() error {
 	return nil
 }
 
+// writeBackBytes is how much is gathered before the disk is asked to begin
+// with it.
+const writeBackBytes = 4 << 20
+
+// writeBack has the disk begin with what no fsync will cover soon, so that the
+// one that ends the segment does not find all of it.
+func (s *segmentWriter) writeBack() {
+	if s.file == nil || s.position-s.started < writeBackBytes {
+		return
+	}
+	s.file.WriteBack(s.started, s.position-s.started)
+	s.started = s.position
+}
+
+// unsynced says whether there is anything to make durable.
+func (s *segmentWriter) unsynced() bool { return s.file != nil && (s.written || s.namesNew) }
+
 // sync makes durable what flush wrote.
 func (s *segmentWriter) sync() error {
-	if s.file == nil || !s.written && !s.namesNew {
+	if !s.unsynced() {
 		return nil
 	}
 	if err := s.file.Sync(); err != nil {
 		return &SyncFailed{err}
 	}
-	if s.namesNew {
+	return s.synced()
+}
+
+// synced goes on when the file was fsynced: its name is made durable too.
+func (s *segmentWriter) synced() error {
+	if s.file != nil && s.namesNew {
 		if err := s.fs.SyncDir(s.dir); err != nil {
 			return &SyncFailed{err}
 		}

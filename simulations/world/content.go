@@ -74,6 +74,20 @@ func (c *content) write(off int64, b []byte, changed func(int64)) {
 	}
 }
 
+// read is the n bytes at off, zeros beyond the pages.
+func (c *content) read(off, n int64) []byte {
+	out := make([]byte, max(0, n))
+	for at := int64(0); at < n; {
+		i, in := (off+at)/pageBytes, (off+at)%pageBytes
+		step := min(pageBytes-in, n-at)
+		if p := c.page(i); p != nil {
+			copy(out[at:at+step], p[in:])
+		}
+		at += step
+	}
+	return out
+}
+
 // extents calls each with every run of bytes that may not be zero, and its
 // position.
 func (c *content) extents(each func(off int64, b []byte) error) error {

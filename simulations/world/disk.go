@@ -328,6 +328,16 @@ func (m *mount) Rename(from, to string) error {
 	}, nil)
 }
 
+// SyncAll syncs files one after the other: what a crash in between leaves is no
+// different, for it may keep what was not fsynced.
+func (m *mount) SyncAll(files ...wal.File) error {
+	errs := make([]error, len(files))
+	for i, f := range files {
+		errs[i] = f.Sync()
+	}
+	return errors.Join(errs...)
+}
+
 // SyncDir makes the names in dir durable. One that failed is not made up for
 // by any later one of the same process.
 func (m *mount) SyncDir(name string) error {

@@ -39,12 +39,16 @@ func (m *mount) foreign(name string, do func() error) error {
 	}
 	room := m.free()
 	err = do()
-	grown, lerr := m.growth(d, name)
+	changed, lerr := m.changes(d, name)
 	if lerr != nil {
 		return lerr
 	}
+	grown := slices.Clone(changed)
+	for i := range grown { // what was written over took no room
+		grown[i].from = max(grown[i].from, grown[i].was)
+	}
 	if total := sum(grown); err == nil && total > room {
-		if err := cutBack(name, grown, room); err != nil {
+		if err := cutBack(d, name, grown, room); err != nil {
 			return err
 		}
 		err = ENOSPC.err("write", name)
@@ -65,11 +69,11 @@ func (m *mount) foreignPart(name, what string, do func() error) error {
 	before, since := maps.Clone(d.names), len(d.since)
 	_ = do() // the call fails in any case
 	if what == "append" {
-		grown, err := m.growth(d, name)
+		changed, err := m.changes(d, name)
 		if err != nil {
 			return err
 		}
-		if err := cutBack(name, grown, m.chance.Int64N(sum(grown)+1)); err != nil {
+		if err := cutBack(d, name, changed, m.chance.Int64N(sum(changed)+1)); err != nil {
 			return err
 		}
 	}
@@ -80,57 +84,101 @@ func (m *mount) foreignPart(name, what string, do func() error) error {
 	return m.undo(d, name, before, since, ops[:m.chance.IntN(len(ops)+1)])
 }
 
-// growth is a file that a library made longer, or made.
-type growth struct {
+// change is what a library wrote to a file: [from, to), behind its old end or
+// over zeros that were put there for it.
+type change struct {
 	name    string
 	from    int64
 	to      int64
+	was     int64 // the old size
 	created bool
 }
 
-func sum(grown []growth) (n int64) {
-	for _, g := range grown {
-		n += g.to - g.from
+func sum(changed []change) (n int64) {
+	for _, c := range changed {
+		n += max(0, c.to-c.from)
 	}
 	return n
 }
 
-// growth lists what is longer on the host than in the model, by name.
-func (m *mount) growth(d *dir, name string) ([]growth, error) {
+// changes lists what differs on the host from the model, by name.
+func (m *mount) changes(d *dir, name string) ([]change, error) {
 	files, err := hostFiles(name)
 	if err != nil {
 		return nil, err
 	}
-	var all []growth
+	var all []change
 	for _, h := range files {
 		n := d.names[h.name]
-		switch {
-		case n == nil:
-			all = append(all, growth{h.name, 0, h.size, true})
-		case n.file.ino == h.ino && h.size > n.file.now.size:
-			all = append(all, growth{h.name, n.file.now.size, h.size, false})
+		if n == nil {
+			all = append(all, change{h.name, 0, h.size, 0, true})
+			continue
+		}
+		if n.file.ino != h.ino {
+			continue
+		}
+		from, to, err := n.file.differs(filepath.Join(name, h.name), h.size, h.name == d.tail())
+		if err != nil {
+			return nil, err
+		}
+		if to > from {
+			all = append(all, change{h.name, from, to, n.file.now.size, false})
 		}
 	}
 	return all, nil
 }
 
-// cutBack leaves the first room bytes of what grew. A file that was made
-// behind the cut was not made.
-func cutBack(dir string, grown []growth, room int64) error {
+// differs is the stretch of a host's file that is not as the model has it, up
+// to size; none when they agree. The library writes within a file only where it
+// is the tail.
+func (f *file) differs(name string, size int64, tail bool) (from, to int64, err error) {
+	from, to = min(size, f.now.size), size
+	if !tail || from == 0 {
+		return from, to, nil
+	}
+	b, err := hostRead(name, 0, from)
+	if err != nil {
+		return 0, 0, err
+	}
+	was := f.now.read(0, from)
+	if to == from {
+		for to > 0 && was[to-1] == b[to-1] {
+			to--
+		}
+	}
+	from = 0
+	for from < min(to, int64(len(was))) && was[from] == b[from] {
+		from++
+	}
+	return from, to, nil
+}
+
+// cutBack leaves the first room bytes of what was changed, and what was there
+// before in place of the rest. A file that was made behind the cut was not made.
+func cutBack(d *dir, dir string, changed []change, room int64) error {
 	cut := false
-	for _, g := range grown {
-		full, keep := filepath.Join(dir, g.name), min(room, g.to-g.from)
-		if g.created && cut {
+	for _, c := range changed {
+		full, keep := filepath.Join(dir, c.name), min(room, max(0, c.to-c.from))
+		if c.created && cut {
 			if err := hostRemove(full); err != nil {
 				return err
 			}
 			continue
 		}
-		if err := hostTruncate(full, g.from+keep); err != nil {
-			return err
+		end := c.from + keep
+		if c.to > c.was {
+			if err := hostTruncate(full, max(end, c.was)); err != nil {
+				return err
+			}
+		}
+		if end < c.was {
+			old := d.names[c.name].file.now
+			if err := hostPatch(full, end, old.read(end, min(c.to, c.was)-end)); err != nil {
+				return err
+			}
 		}
 		room -= keep
-		cut = cut || keep < g.to-g.from
+		cut = cut || keep < c.to-c.from
 	}
 	return nil
 }
@@ -142,6 +190,7 @@ func (m *mount) learn(d *dir, name string) ([]nameOp, error) {
 	if err != nil {
 		return nil, err
 	}
+	tail := d.tail()
 	known := map[uint64]string{}
 	for base, n := range d.names {
 		if n.file != nil {
@@ -158,18 +207,17 @@ func (m *mount) learn(d *dir, name string) ([]nameOp, error) {
 		case was != h.name:
 			moved = append(moved, nameOp{from: was, to: h.name, node: d.names[was]})
 		default:
-			if err := pull(old.file, filepath.Join(name, h.name), h.size); err != nil {
+			if err := pull(old.file, filepath.Join(name, h.name), h.size, h.name == tail); err != nil {
 				return nil, err
 			}
 		}
 	}
 	for i := range fresh {
-		if err := pull(fresh[i].node.file, filepath.Join(name, fresh[i].to), hostSize(files, fresh[i].to)); err != nil {
+		if err := pull(fresh[i].node.file, filepath.Join(name, fresh[i].to), hostSize(files, fresh[i].to), false); err != nil {
 			return nil, err
 		}
 	}
 	ops := order(d, here, fresh, moved)
-	tail := d.tail()
 	for _, o := range ops {
 		d.do(o)
 	}
@@ -220,21 +268,20 @@ func truncation(d *dir, rewritten nameOp, gone []nameOp) []nameOp {
 	return append(ops, nameOp{from: mark, to: rewritten.to, node: rewritten.node})
 }
 
-// pull brings f to the size that the host has, with the bytes behind its old
-// end.
-func pull(f *file, name string, size int64) error {
-	was := f.now.size
-	if size < was {
+// pull brings f to what the host has.
+func pull(f *file, name string, size int64, tail bool) error {
+	if size < f.now.size {
 		f.now.truncate(size, f.touched)
 	}
-	if size <= was {
-		return nil
+	from, to, err := f.differs(name, size, tail)
+	if err != nil || to <= from {
+		return err
 	}
-	b, err := hostRead(name, was, size-was)
+	b, err := hostRead(name, from, to-from)
 	if err != nil {
 		return err
 	}
-	f.now.write(was, b, f.touched)
+	f.now.write(from, b, f.touched)
 	return nil
 }
 

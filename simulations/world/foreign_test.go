@@ -66,6 +66,19 @@ func (l *library) truncateFront(first uint64) error {
 	return l.fs.Foreign(l.dir, "truncate", func() error { return l.log.TruncateFront(first) })
 }
 
+// zeros makes room in the tail behind the library's back, as the engine does.
+func (l *library) zeros(t *testing.T, n int) {
+	t.Helper()
+	list, err := l.fs.ReadDir(l.dir)
+	require.NoError(t, err)
+	f, err := l.fs.Open(filepath.Join(l.dir, list[len(list)-1].Name), false)
+	require.NoError(t, err)
+	size, err := f.Size()
+	require.NoError(t, err)
+	require.NoError(t, f.WriteAt(size, make([]byte, n)))
+	require.NoError(t, f.Close())
+}
+
 func (l *library) syncTail(t *testing.T) {
 	t.Helper()
 	list, err := l.fs.ReadDir(l.dir)
@@ -101,6 +114,14 @@ func TestModelFollowsTheLibrary(t *testing.T) {
 	}
 	for i := range 30 {
 		require.NoError(t, l.append(1+i%9))
+		same()
+	}
+	for range 5 {
+		l.zeros(t, 700)
+		same()
+		require.NoError(t, l.append(2))
+		same()
+		require.NoError(t, l.append(3)) // beyond the zeros, or into another file
 		same()
 	}
 	require.NoError(t, l.truncateBack(l.last-1))
