@@ -51,7 +51,7 @@ func newHouse(cfg Config) *house {
 	if fs, ok := cfg.Ports.FS.(countedFS); ok {
 		h.tallies.disk = fs.tally
 	}
-	h.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return cfg.Log }))
+	h.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(quieter{cfg.Log.Handler()}) }))
 	h.system.EventStream.Subscribe(h.deadLetter)
 	h.broker = actor.NewPID(h.system.Address(), brokerName)
 	return h

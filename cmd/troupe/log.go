@@ -135,10 +135,14 @@ type dumped struct {
 }
 
 func newLogDump(s streams) *cobra.Command {
-	return &cobra.Command{
+	var output string
+	c := &cobra.Command{
 		Use: "dump DIR", Short: "Print every entry of a data directory, or of one replica in it, one JSON object a line",
 		Example: "  troupe log dump ./data/g2-r2 | head", Args: cobra.ExactArgs(1), ValidArgsFunction: directories,
 		RunE: func(_ *cobra.Command, args []string) error {
+			if output != "json" {
+				return usagef("-o %q: an entry is shown as json", output)
+			}
 			dirs, err := replicaDirs(args[0])
 			if err != nil {
 				return err
@@ -155,6 +159,9 @@ func newLogDump(s streams) *cobra.Command {
 			return damage
 		},
 	}
+	c.Flags().StringVarP(&output, "output", "o", "json", "json, there is no other")
+	complete(c, "output", words("json"))
+	return c
 }
 
 func dump(dir string, i *wal.Inspection) dumped {

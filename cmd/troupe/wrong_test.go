@@ -92,6 +92,7 @@ func TestWrongUsage(t *testing.T) {
 		{"consume a b", 2, "accepts 1 arg(s), received 2: see troupe consume --help"},
 		{"consume t --colour red", 2, "unknown flag: --colour: see troupe consume --help"},
 		{"consume t -o yaml", 2, `-o "yaml": want text or json`},
+		{"log dump d -o text", 2, `-o "text": an entry is shown as json`},
 		{"consume t --from yesterday", 2, "--from yesterday: want oldest, newest, offset:N, time:T (such as time:2026-01-31T15:04:05Z) or a time ago such as -10m"},
 		{"consume t --from offset:x", 2, "--from offset:x: want a number from 0, such as offset:1000"},
 		{"consume t --from time:noon", 2, "--from time:noon: want a time of RFC 3339, …"},
