@@ -73,6 +73,46 @@ func TestAnswersOfAllConnectionsAreBounded(t *testing.T) {
 	s.answers.give(16 << 20)
 }
 
+// Who waits for memory that others hold waits for a hurry, not for as long as
+// a client may otherwise take.
+func TestWhoDoesNotReadIsHurriedWhileOthersWait(t *testing.T) {
+	b := newFakeBroker("t", 1)
+	p := b.at("t", 0)
+	p.max = 8 << 20
+	for range 3 {
+		p.store(batchOf(t, 0, string(make([]byte, 2<<20))))
+	}
+	s, addr := start(t, b, Limits{AnswerBytes: 16 << 20, Write: time.Hour, Hurry: 20 * time.Millisecond})
+	for range 6 {
+		w := open(t, addr)
+		for range 20 {
+			w.send(&codec.Fetch{TopicPartition: tp0, MaxBytes: 8 << 20})
+		}
+	}
+	until(t, "some wait", func() bool { return s.Stats().Limits["AnswerBytes"] > 0 })
+	w := open(t, addr)
+	w.call(&codec.Fetch{TopicPartition: tp0, MaxBytes: 8 << 20}, &codec.Fetched{})
+	st := s.Stats()
+	require.Positive(t, st.Closed["slow"])
+	require.Positive(t, st.BudgetWaits["AnswerBytes"])
+	require.Positive(t, st.BudgetWaiting["AnswerBytes"])
+}
+
+// The same for frames: a length that was promised and does not come.
+func TestWhoDoesNotSendIsHurriedWhileOthersWait(t *testing.T) {
+	s, addr := start(t, newFakeBroker("t", 1), Limits{Connections: 8, AddressConns: 8, BytesInFlightAll: 1, Frame: time.Hour, Hurry: 10 * time.Millisecond})
+	first := open(t, addr)
+	promise := append([]byte{0, 0x80, 0, 0}, make([]byte, earlyBytes)...)
+	first.bytes(promise)
+	until(t, "it holds what it promised", func() bool { return s.Stats().InFlightBytes > 8<<20-1 })
+	second := open(t, addr)
+	second.bytes(promise)
+	require.ErrorContains(t, first.receive().Err(), "TIMED_OUT: a frame of 8388608 bytes did not come within 90ms, while others wait")
+	third := open(t, addr)
+	third.call(&codec.Ping{}, &codec.Empty{})
+	require.Positive(t, s.Stats().Limits["BytesInFlightAll"])
+}
+
 // A writer that waits for the budget ends with its connection.
 func TestCloseCutsAWriterThatWaitsForTheBudget(t *testing.T) {
 	b := newFakeBroker("t", 1)

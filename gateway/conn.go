@@ -36,6 +36,7 @@ type conn struct {
 	dead     bool        // nothing more is written
 	written  bool        // all was written: what still comes is read for a short time only
 	reading  int         // bytes of the frame whose body is awaited, 0 = none
+	hurried  bool        // its deadline is short, for others wait
 	writing  int         // bytes that the client is to take now, 0 = none
 }
 

@@ -129,7 +129,6 @@ func (c *conn) late(err error, what session.Awaited, size int) error {
 	if ne := net.Error(nil); !errors.As(err, &ne) || !ne.Timeout() {
 		return err
 	}
-	crowded := c.server.requests.crowded()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.draining {
@@ -139,7 +138,7 @@ func (c *conn) late(err error, what session.Awaited, size int) error {
 	if !c.session.Ready() && what == session.Body {
 		what = session.Hello
 	}
-	return c.session.Late(what, size, crowded)
+	return c.session.Late(what, size, c.hurried)
 }
 
 // due sets the reader's deadline, unless the connection drains: then stop has
@@ -151,6 +150,7 @@ func (c *conn) due(what session.Awaited, size int) bool {
 	if c.draining {
 		return false
 	}
+	c.hurried = crowded
 	_ = c.net.SetReadDeadline(c.at(c.session.Due(c.now(), what, size, crowded)))
 	return true
 }
@@ -161,6 +161,7 @@ func (c *conn) hurryReader() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.reading > earlyBytes && !c.draining {
+		c.hurried = true
 		_ = c.net.SetReadDeadline(c.at(c.session.Due(c.now(), session.Body, c.reading, true)))
 	}
 }

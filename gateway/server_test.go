@@ -239,8 +239,6 @@ func (unknownOp) Op() codec.Op { return 99_000 }
 func TestHostileInput(t *testing.T) {
 	_, addr := start(t, newFakeBroker("t", 1), Limits{})
 	bystander := open(t, addr)
-	frame := func(body ...byte) []byte { return append([]byte{0, 0, 0, byte(len(body))}, body...) }
-	hello := codec.EncodeRequest(nil, 1, &codec.Hello{ProtocolMin: 1, ProtocolMax: 1}).Bytes()
 	for name, law := range map[string]struct {
 		afterHello bool
 		bytes      []byte
