@@ -131,6 +131,9 @@ func (v *produceVerb) produce(ctx context.Context, cl *client.Client, headers []
 	}
 	read := &counted{from: v.s.in}
 	unwatch := v.s.watch(effort{total: sizeOf(v.s.in), bytes: true, done: read.n.Load, says: t.says})
+	if v.s.terminal && isTerminal(v.s.in) {
+		fmt.Fprintln(v.s.err, "each line is a record; Ctrl-D ends")
+	}
 	in := newLines(newInterruptible(reading, read), limit+len(v.delimiter))
 	stopped := v.feed(reading, p, in, t, headers, limit)
 	closing, done := outlive(ctx, partWithin)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -124,4 +125,24 @@ func TestAPersonSeesProgress(t *testing.T) {
 	require.NoError(t, person.Close())
 	require.EqualValues(t, 2, fromJSON[produced](t, out.String())[0].Records)
 	require.NotContains(t, seen.String(), "\n")
+}
+
+// Who types lines is told that they are read, and how to end.
+func TestAPersonTypesRecords(t *testing.T) {
+	s := newStage(t)
+	person, side := terminal(t)
+	c := exec.CommandContext(context.Background(), os.Args[0], "produce", "t", "--create", "--server", s.address)
+	c.Env = append(os.Environ(), asTroupe+"=1")
+	c.Stdin, c.Stderr = side, side
+	require.NoError(t, c.Start())
+	require.NoError(t, side.Close())
+	screen := bufio.NewReader(person)
+	line, err := screen.ReadString('\n')
+	require.NoError(t, err)
+	require.Equal(t, "each line is a record; Ctrl-D ends\r\n", line)
+	_, err = io.WriteString(person, "one\ntwo\n\x04")
+	require.NoError(t, err)
+	require.NoError(t, c.Wait())
+	require.NoError(t, person.Close())
+	require.Equal(t, "one\ntwo\n", s.do("", "consume", "t"))
 }

@@ -111,7 +111,7 @@ func startNode(ctx context.Context, cfg serveConfig, log *logrus.Logger) (_ *nod
 	}()
 	if cfg.HTTP != "" {
 		if n.http, err = startHealth(cfg.HTTP, n.metrics.handler(), cfg.Pprof, slog.NewLogLogger(told.Handler(), slog.LevelWarn)); err != nil {
-			return nil, err
+			return nil, taken(err, "http", ", or --http= for none")
 		}
 	}
 	if n.broker, err = actors.Start(ctx, actors.Config{Dir: cfg.Data, Node: codec.NodeID(cfg.Node), InFlightBytes: int64(cfg.CreditBytes), Log: told}); err != nil {
@@ -121,13 +121,21 @@ func startNode(ctx context.Context, cfg serveConfig, log *logrus.Logger) (_ *nod
 	n.identity = gateway.Identity{Cluster: cluster, Node: name, Version: version, Address: cfg.Advertise}
 	n.gateway = gateway.New(door{n.broker, n.identity}, gateway.Options{Limits: n.limits, Log: told.Info})
 	if n.listen, err = n.gateway.Listen(cfg.Listen); err != nil {
-		return nil, err
+		return nil, taken(err, "listen", "")
 	}
 	n.metrics.node.Store(n)
 	if n.http != nil {
 		n.http.serve(n.broker.Ready)
 	}
 	return n, nil
+}
+
+// taken adds what a person can do about an address that cannot be listened on.
+func taken(err error, flag, or string) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w: does a broker run there already? Choose another with --%s HOST:PORT%s", err, flag, or)
+	}
+	return err
 }
 
 // limits are those at the door.

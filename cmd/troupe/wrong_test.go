@@ -190,6 +190,13 @@ func TestWhatServeRefuses(t *testing.T) {
 	require.Empty(t, files, "nothing was begun")
 }
 
+// Two brokers on one machine: the second says what to choose.
+func TestAnAddressThatIsTaken(t *testing.T) {
+	s := metricsStage(t, serveConfig{})
+	refused(t, 1, "bind: address already in use: does a broker run there already? Choose another with --listen HOST:PORT", "--data", t.TempDir(), "--listen", s.address)
+	refused(t, 1, "bind: address already in use: does a broker run there already? Choose another with --http HOST:PORT, or --http= for none", "--data", t.TempDir(), "--http", s.node.http.address.String())
+}
+
 func TestAConfigurationIsRefusedByLine(t *testing.T) {
 	dir := t.TempDir()
 	for content, says := range map[string]string{
