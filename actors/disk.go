@@ -41,7 +41,7 @@ func (d *disk) write(a *replica.Append) {
 	}
 	w.Entries = make([]wal.Entry, len(a.Entries))
 	for i, e := range a.Entries {
-		w.Entries[i] = wal.Entry{Index: e.Index, Term: e.Term, Type: uint8(e.Type), Data: e.Data, Payload: e.Payload}
+		w.Entries[i] = wal.Entry{Index: e.Index, Term: e.Term, Type: uint8(e.Type), Data: e.Data, Payloads: e.Payloads}
 	}
 	d.writing = append(d.writing, inWriting{a, d.house.clock.Now()})
 	life := d.life

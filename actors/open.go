@@ -61,8 +61,14 @@ func (r *rebuild) run() *opened {
 		if start, ok, err := codec.ParseStartEntry(e.Data); ok && err == nil && e.Type == 0 {
 			r.start = max(r.start, start)
 		}
-		if d, ok, _ := codec.ParseBatchEntry(e.Data); ok && e.Type == 0 && d.ProducerID >= 0 {
-			committed, indexes = append(committed, d), append(indexes, e.Index)
+		run, ok, _ := codec.ParseBatchEntry(e.Data)
+		if !ok || e.Type != 0 {
+			return
+		}
+		for i := range run.Len() {
+			if d := run.At(i); d.ProducerID >= 0 {
+				committed, indexes = append(committed, d), append(indexes, e.Index)
+			}
 		}
 	})
 	if err != nil {

@@ -37,7 +37,8 @@ func TestEntriesComeBack(t *testing.T) {
 	got, ok, err := ParseBatchEntry(AppendBatchEntry(nil, d))
 	require.True(t, ok)
 	require.NoError(t, err)
-	require.Equal(t, d, got)
+	require.Equal(t, 1, got.Len())
+	require.Equal(t, d, got.At(0))
 	start, ok, err := ParseStartEntry(AppendStartEntry(nil, 9))
 	require.True(t, ok)
 	require.NoError(t, err)
@@ -51,14 +52,56 @@ func TestEntriesComeBack(t *testing.T) {
 	require.ErrorContains(t, err, "0 bytes")
 }
 
+func TestARunIsOneStretchOfTheLog(t *testing.T) {
+	a := build(t, NoCompression, five...)
+	a.Stamp(40, 3)
+	b := build(t, NoCompression, five[:2]...)
+	b.Stamp(45, 3)
+	first, second := Describe(a, 6000), Describe(b, 6001)
+	run, ok, err := ParseBatchEntry(AppendBatchEntry(nil, first, second))
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Equal(t, 2, run.Len())
+	require.Equal(t, Offset(40), run.Base())
+	require.Equal(t, Offset(47), run.Limit())
+	require.Equal(t, Millis(6001), run.AppendTime())
+	require.Equal(t, len(a)+len(b), run.Bytes())
+	both := append(append([]byte(nil), a...), b...)
+	require.NoError(t, run.Matches(both, 3))
+	require.ErrorContains(t, run.Matches(append(both, 0), 3), "behind the last batch")
+	require.Error(t, run.Matches(both[:len(a)], 3))
+	require.Error(t, run.Matches(both[:len(both)-1], 3))
+
+	for _, wrong := range []struct {
+		says string
+		run  []Descriptor
+	}{
+		{"0 bytes", nil},
+		{"behind a batch that ends at offset 45", []Descriptor{first, first}},
+		{"behind a batch that ends at offset 47", []Descriptor{second, first}},
+		{"at time 5999", []Descriptor{first, Describe(b, 5999)}},
+		{"in one entry", []Descriptor{{Count: 1, Size: 1 << 30}, {BaseOffset: 1, Count: 1, Size: 1 << 30}}},
+	} {
+		_, ok, err := ParseBatchEntry(AppendBatchEntry(nil, wrong.run...))
+		require.False(t, ok)
+		require.ErrorContains(t, err, wrong.says)
+	}
+}
+
 func FuzzParseEntry(f *testing.F) {
 	f.Add([]byte{})
 	f.Add(AppendBatchEntry(nil, Descriptor{Count: 1, Size: BatchHeaderBytes}))
 	f.Add(AppendBatchEntry(nil, Descriptor{BaseOffset: 1<<63 - 1, Count: 1<<31 - 1, Size: 1<<31 - 1}))
+	f.Add(AppendBatchEntry(nil, Descriptor{Count: 2, Size: BatchHeaderBytes}, Descriptor{BaseOffset: 2, Count: 1, Size: BatchHeaderBytes}))
 	f.Add(AppendStartEntry(nil, -1))
 	f.Fuzz(func(t *testing.T, p []byte) {
-		if d, ok, err := ParseBatchEntry(p); ok && err == nil {
-			require.Equal(t, p, AppendBatchEntry(nil, d))
+		if run, ok, err := ParseBatchEntry(p); ok && err == nil {
+			var all []Descriptor
+			for i := range run.Len() {
+				all = append(all, run.At(i))
+			}
+			require.Equal(t, p, AppendBatchEntry(nil, all...))
+			require.Equal(t, all[len(all)-1].Limit(), run.Limit())
 		}
 		if start, ok, err := ParseStartEntry(p); ok && err == nil {
 			require.Equal(t, p, AppendStartEntry(nil, start))

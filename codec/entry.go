@@ -11,7 +11,8 @@ import (
 type EntryKind byte
 
 const (
-	// EntryBatch is followed by a Descriptor; its payload lies beside it.
+	// EntryBatch is followed by the Run of its batches, which lie beside it, one
+	// behind the other.
 	EntryBatch EntryKind = 1
 	// EntryStart is followed by the new start offset of the log, 8 bytes.
 	EntryStart EntryKind = 2
@@ -19,9 +20,14 @@ const (
 	EntryCommand EntryKind = 3
 )
 
-// AppendBatchEntry writes the entry data of a batch behind dst.
-func AppendBatchEntry(dst []byte, d Descriptor) []byte {
-	return d.Append(append(dst, byte(EntryBatch)))
+// AppendBatchEntry writes the entry data of batches behind dst, at least one,
+// each beginning where the one before it ends.
+func AppendBatchEntry(dst []byte, run ...Descriptor) []byte {
+	dst = append(dst, byte(EntryBatch))
+	for i := range run {
+		dst = run[i].Append(dst)
+	}
+	return dst
 }
 
 // AppendStartEntry writes the entry data that moves a log's start behind dst.
@@ -35,13 +41,13 @@ func AppendCommandEntry(dst, command []byte) []byte {
 }
 
 // ParseBatchEntry reads the data of an entry: ok is false when it is not of
-// kind EntryBatch.
-func ParseBatchEntry(data []byte) (d Descriptor, ok bool, err error) {
+// kind EntryBatch. The Run aliases data.
+func ParseBatchEntry(data []byte) (run Run, ok bool, err error) {
 	if len(data) == 0 || EntryKind(data[0]) != EntryBatch {
-		return Descriptor{}, false, nil
+		return nil, false, nil
 	}
-	d, err = ParseDescriptor(data[1:])
-	return d, err == nil, err
+	run, err = parseRun(data[1:])
+	return run, err == nil, err
 }
 
 // ParseStartEntry reads the data of an entry: ok is false when it is not of

@@ -53,7 +53,7 @@ func (l *Log) firstPlace(index codec.Index) (p Place, found bool, err error) {
 			return p, false, err
 		}
 		for i := range list {
-			if _, ok, err := list[i].batch(); err != nil {
+			if _, ok, err := list[i].batches(); err != nil {
 				return p, false, err
 			} else if ok {
 				return list[i].Place, true, nil

@@ -14,22 +14,23 @@ type Entry struct {
 	Term  codec.Term
 	Type  uint8 // raft's entry type: 0 normal, 1 and 2 configuration
 	Data  []byte
-	// Payload is the batch of an entry whose data is a descriptor, on the way
-	// to the disk. Entries read back have none: it lies at Place.
-	Payload codec.Batch
-	Place   Place
+	// Payloads are the batches of an entry whose data are descriptors, on the way
+	// to the disk. Entries read back have none: they lie at Place, one behind the
+	// other.
+	Payloads []codec.Batch
+	Place    Place
 }
 
-// Place is where the payload of an entry lies.
+// Place is where the payloads of an entry lie.
 type Place struct {
 	Segment  codec.Offset // the base offset that names the segment file
-	Position int64        // of the batch's first byte in that file
+	Position int64        // of the first batch's first byte in that file
 }
 
-// batch is the descriptor of an entry that has a payload.
-func (e *Entry) batch() (d codec.Descriptor, ok bool, err error) {
+// batches are the descriptors of an entry that has payloads.
+func (e *Entry) batches() (run codec.Run, ok bool, err error) {
 	if e.Type != 0 {
-		return d, false, nil
+		return nil, false, nil
 	}
 	return codec.ParseBatchEntry(e.Data)
 }

@@ -122,10 +122,10 @@ func (x *Index) add(e *Entry) {
 	}
 	x.cache = append(x.cache, Entry{Index: e.Index, Term: e.Term, Type: e.Type, Data: e.Data, Place: e.Place})
 	x.cacheBytes += len(e.Data)
-	if d, ok, err := e.batch(); err != nil {
+	if run, ok, err := e.batches(); err != nil {
 		panic("wal: durable entry does not hold: " + err.Error())
 	} else if ok {
-		x.addBatch(e, d)
+		x.addBatches(e, run)
 	}
 }
 
@@ -138,13 +138,13 @@ func (x *Index) follows(p Place, base codec.Offset) bool {
 	return p.Position == 0 && p.Segment == base
 }
 
-func (x *Index) addBatch(e *Entry, d codec.Descriptor) {
-	if d.BaseOffset != x.next {
-		panic(fmt.Sprintf("wal: entry %d of %s has base offset %d, want %d", e.Index, x.dir, d.BaseOffset, x.next))
+func (x *Index) addBatches(e *Entry, run codec.Run) {
+	if base := run.Base(); base != x.next {
+		panic(fmt.Sprintf("wal: entry %d of %s has base offset %d, want %d", e.Index, x.dir, base, x.next))
 	}
 	epoch, _ := codec.EpochOf(e.Term)
 	if n := len(x.epochs); n == 0 || x.epochs[n-1].Epoch != epoch {
-		x.epochs = append(x.epochs, EpochStart{epoch, d.BaseOffset})
+		x.epochs = append(x.epochs, EpochStart{epoch, x.next})
 	}
 	if x.active.base != e.Place.Segment {
 		if x.active.base != noSegment {
@@ -154,14 +154,23 @@ func (x *Index) addBatch(e *Entry, d codec.Descriptor) {
 		x.active = segment{base: e.Place.Segment, first: e.Index, newest: math.MinInt64}
 	}
 	s := &x.active
-	if n := len(s.marks); n == 0 || e.Place.Position-s.marks[n-1].position >= markBytes {
-		s.marks = append(s.marks, mark{d.BaseOffset, e.Place.Position, s.newest})
+	s.bytes = e.Place.Position
+	for i := range run.Len() {
+		s.add(run.At(i))
 	}
-	s.bytes = e.Place.Position + int64(d.Size)
-	s.limit, s.last, s.lastAt = d.Limit(), e.Index, d.AppendTime
-	s.newest = max(s.newest, d.MaxTimestamp)
-	x.next, x.appends = d.Limit(), d.AppendTime
+	s.last = e.Index
+	x.next, x.appends = s.limit, s.lastAt
 	x.tail = append(x.tail, placed{e.Index, mark2{s.limit, s.base, s.bytes, s.newest}})
+}
+
+// add takes in the batch behind the last.
+func (s *segment) add(d codec.Descriptor) {
+	if n := len(s.marks); n == 0 || s.bytes-s.marks[n-1].position >= markBytes {
+		s.marks = append(s.marks, mark{d.BaseOffset, s.bytes, s.newest})
+	}
+	s.bytes += int64(d.Size)
+	s.limit, s.lastAt = d.Limit(), d.AppendTime
+	s.newest = max(s.newest, d.MaxTimestamp)
 }
 
 // truncate forgets entries from index on. Nothing of them was committed, so

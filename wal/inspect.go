@@ -8,11 +8,12 @@ import (
 	"github.com/troupe-mq/troupe/codec"
 )
 
-// Inspection is what Inspect tells of one entry.
+// Inspection is what Inspect tells of one batch, at its own Place, or of an
+// entry that has none.
 type Inspection struct {
 	Entry
 	Synced     codec.Index
-	Descriptor codec.Descriptor // of an entry with a batch
+	Descriptor codec.Descriptor // of the batch
 	Batch      codec.Batch      // nil without one, or when it does not hold
 	Damage     error            // why the batch does not hold
 }
@@ -119,22 +120,35 @@ func (in *inspector) meet(f found) error {
 	if f.Index <= in.report.Hard.Before {
 		return nil
 	}
-	i := &Inspection{Entry: f.Entry, Synced: f.Synced}
 	in.report.Entries++
 	in.report.Last = f.Index
-	if d, ok, err := f.batch(); err != nil {
-		i.Damage = err
+	run, ok, err := f.batches()
+	if err != nil {
 		in.blame(corruptf(filepath.Join(in.dir, walDir), f.At, "entry %d: %v", f.Index, err))
-	} else if ok {
-		i.Descriptor = d
-		in.report.Batches++
-		in.report.Records += int64(d.Count)
-		in.report.Bytes += int64(d.Size)
-		in.report.Next = d.Limit()
+	}
+	if !ok {
+		return in.show(&Inspection{Entry: f.Entry, Synced: f.Synced, Damage: err})
+	}
+	in.report.Batches += run.Len()
+	in.report.Next = run.Limit()
+	place := f.Place
+	for k := range run.Len() {
+		i := &Inspection{Entry: f.Entry, Synced: f.Synced, Descriptor: run.At(k)}
+		i.Place = place
+		place.Position += int64(i.Descriptor.Size)
+		in.report.Records += int64(i.Descriptor.Count)
+		in.report.Bytes += int64(i.Descriptor.Size)
 		if err := in.payload(i); err != nil {
 			return err
 		}
+		if err := in.show(i); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+func (in *inspector) show(i *Inspection) error {
 	if in.visit == nil {
 		return nil
 	}

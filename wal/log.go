@@ -220,7 +220,7 @@ func (l *Log) syncAll() error {
 }
 
 func (l *Log) place(e *Entry) (err error) {
-	d, ok, err := e.batch()
+	run, ok, err := e.batches()
 	if err != nil {
 		panic("wal: entry to be written does not hold: " + err.Error())
 	}
@@ -228,9 +228,14 @@ func (l *Log) place(e *Entry) (err error) {
 		return nil
 	}
 	epoch, fits := codec.EpochOf(e.Term)
-	if !fits || len(e.Payload) != int(d.Size) || d.Head(epoch) != [codec.BatchHeadBytes]byte(e.Payload[:codec.BatchHeadBytes]) {
-		panic(fmt.Sprintf("wal: payload of entry %d is not what its descriptor says", e.Index))
+	if !fits || len(e.Payloads) != run.Len() {
+		panic(fmt.Sprintf("wal: entry %d of term %d has %d payloads and %d descriptors", e.Index, e.Term, len(e.Payloads), run.Len()))
 	}
-	e.Place, err = l.seg.place(e.Payload)
+	for i, b := range e.Payloads {
+		if d := run.At(i); len(b) != int(d.Size) || d.Head(epoch) != [codec.BatchHeadBytes]byte(b[:codec.BatchHeadBytes]) {
+			panic(fmt.Sprintf("wal: payload of entry %d is not what its descriptor says", e.Index))
+		}
+	}
+	e.Place, err = l.seg.place(e.Payloads, int64(run.Bytes()))
 	return err
 }

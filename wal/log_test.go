@@ -70,9 +70,27 @@ func batch(t testing.TB, base codec.Offset, term codec.Term, n, bytes int) codec
 	return p
 }
 
-func batchEntry(index codec.Index, term codec.Term, p codec.Batch) Entry {
-	d := codec.Describe(p, codec.Millis(index))
-	return Entry{Index: index, Term: term, Data: codec.AppendBatchEntry(nil, d), Payload: p}
+func batchEntry(index codec.Index, term codec.Term, batches ...codec.Batch) Entry {
+	e := Entry{Index: index, Term: term, Payloads: batches}
+	var run []codec.Descriptor
+	for _, p := range batches {
+		run = append(run, codec.Describe(p, codec.Millis(index)))
+	}
+	e.Data = codec.AppendBatchEntry(nil, run...)
+	return e
+}
+
+// putTogether writes n batches of records each as one entry.
+func (b *bench) putTogether(n, records, bytes int) {
+	b.t.Helper()
+	var all []codec.Batch
+	for next := b.Index.Next(); n > 0; n-- {
+		all = append(all, batch(b.t, next, b.term, records, bytes))
+		next += codec.Offset(records)
+	}
+	w := &Write{Entries: []Entry{batchEntry(b.Index.Last()+1, b.term, all...)}}
+	require.NoError(b.t, b.Log.Write(w))
+	b.Index.Add(w.Entries)
 }
 
 // put writes n batches of records each as one Write and tells the index.

@@ -66,7 +66,10 @@ type job struct {
 func (l *Lane) Write(log *Log, w *Write, done func(error)) {
 	n := 0
 	for i := range w.Entries {
-		n += len(w.Entries[i].Payload) + len(w.Entries[i].Data) + entryHeaderBytes
+		n += len(w.Entries[i].Data) + entryHeaderBytes
+		for _, b := range w.Entries[i].Payloads {
+			n += len(b)
+		}
 	}
 	l.submit(job{log: log, write: w, bytes: n, done: done})
 }

@@ -197,14 +197,14 @@ func (r *recovery) meet(f found) error {
 	if term, _ := r.x.Term(r.x.Last()); f.Term < term {
 		return corruptf(r.path(walDir), f.At, "entry %d has term %d behind term %d", f.Index, f.Term, term)
 	}
-	d, ok, err := f.batch()
+	run, ok, err := f.batches()
 	if err != nil {
 		return corruptf(r.path(walDir), f.At, "entry %d: %v", f.Index, err)
 	}
-	if ok && d.BaseOffset != r.x.Next() {
-		return corruptf(r.path(walDir), f.At, "entry %d has base offset %d, want %d", f.Index, d.BaseOffset, r.x.Next())
+	if ok && run.Base() != r.x.Next() {
+		return corruptf(r.path(walDir), f.At, "entry %d has base offset %d, want %d", f.Index, run.Base(), r.x.Next())
 	}
-	if ok && !r.x.follows(f.Place, d.BaseOffset) {
+	if ok && !r.x.follows(f.Place, run.Base()) {
 		return corruptf(r.path(walDir), f.At, "entry %d says that its batch lies at byte %d of segment %d, which does not follow from the one before", f.Index, f.Place.Position, f.Place.Segment)
 	}
 	e := f.Entry
@@ -267,9 +267,9 @@ func (r *recovery) dropFilesFrom(index codec.Index) error {
 	return nil
 }
 
-// checkPayload says why the batch of e does not hold; nil when it does.
+// checkPayload says why a batch of e does not hold; nil when all do.
 func (r *recovery) checkPayload(e *Entry) (why, err error) {
-	d, ok, err := e.batch()
+	run, ok, err := e.batches()
 	if !ok || err != nil {
 		return err, nil
 	}
@@ -277,24 +277,24 @@ func (r *recovery) checkPayload(e *Entry) (why, err error) {
 	if !fits {
 		return nil, corruptf(r.path(walDir), -1, "entry %d has term %d", e.Index, e.Term)
 	}
-	b, err := readPayload(r.fs, r.path(segmentDir), e.Place, int(d.Size))
+	b, err := readPayload(r.fs, r.path(segmentDir), e.Place, run.Bytes())
 	if errors.Is(err, iofs.ErrNotExist) {
 		return err, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	return d.Matches(b, epoch), nil
+	return run.Matches(b, epoch), nil
 }
 
 // readPayload reads what lies at p, or as much of it as there is.
-func readPayload(fs FS, dir string, p Place, size int) (b codec.Batch, err error) {
+func readPayload(fs FS, dir string, p Place, size int) (b []byte, err error) {
 	f, err := fs.Open(filepath.Join(dir, segmentName(p.Segment)), false)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	b = make(codec.Batch, size)
+	b = make([]byte, size)
 	n, err := readFull(f, b, p.Position)
 	return b[:n], err
 }

@@ -160,11 +160,11 @@ type stretch struct {
 func (r *recovery) tailBytes() (parts []stretch) {
 	for i := range r.tail {
 		e := &r.tail[i].Entry
-		d, ok, _ := e.batch() // it was read before
+		run, ok, _ := e.batches() // it was read before
 		if !ok {
 			continue
 		}
-		end := e.Place.Position + int64(d.Size)
+		end := e.Place.Position + int64(run.Bytes())
 		if n := len(parts); n > 0 && parts[n-1].Segment == e.Place.Segment {
 			parts[n-1].end = end
 			continue

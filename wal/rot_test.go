@@ -28,11 +28,15 @@ func inMemory(t *testing.T) string {
 // returns every byte that a reader may be given, by offset of its batch.
 func rotting(t *testing.T, rest bool) (b *bench, want map[codec.Offset]string) {
 	b = newBenchIn(t, inMemory(t), Options{SegmentBytes: 1500, WALFileBytes: 700})
-	for range 8 {
+	for range 4 {
+		b.put(1, 2, 120)
+	}
+	b.putTogether(3, 1, 90)
+	for range 3 {
 		b.put(1, 2, 120)
 	}
 	b.commit()
-	b.put(1, 1, 40)
+	b.putTogether(2, 1, 40)
 	b.commit()
 	if rest {
 		require.NoError(t, b.Log.Rest(b.Index.Committed()))

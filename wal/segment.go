@@ -51,11 +51,12 @@ const (
 	allocateMax = 16 << 20
 )
 
-// place gives b its place: behind the last batch, or in a new segment named
-// by its base offset. Nothing is durable yet, nor even written.
-func (s *segmentWriter) place(b codec.Batch) (Place, error) {
-	if s.file == nil || s.position > 0 && s.position+int64(len(b)) > s.bytesMax {
-		if err := s.roll(b.BaseOffset()); err != nil {
+// place gives batches of bytes in all their place, together: behind the last
+// batch, or in a new segment named by the base offset of the first. Nothing is
+// durable yet, nor even written.
+func (s *segmentWriter) place(batches []codec.Batch, bytes int64) (Place, error) {
+	if s.file == nil || s.position > 0 && s.position+bytes > s.bytesMax {
+		if err := s.roll(batches[0].BaseOffset()); err != nil {
 			return Place{}, err
 		}
 	}
@@ -63,8 +64,10 @@ func (s *segmentWriter) place(b codec.Batch) (Place, error) {
 	if len(s.pending) == 0 {
 		s.at = s.position
 	}
-	s.pending = append(s.pending, b)
-	s.position += int64(len(b))
+	for _, b := range batches {
+		s.pending = append(s.pending, b)
+	}
+	s.position += bytes
 	return p, nil
 }
 

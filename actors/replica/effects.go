@@ -53,16 +53,17 @@ type Entry struct {
 	Term  codec.Term
 	Type  raftpb.EntryType
 	Data  []byte
-	// Payload is set in an Append's entry that carries a batch which this
+	// Payloads are set in an Append's entry that carries batches which this
 	// mind stamped itself. The payloads of a follower's entries come with the
 	// message, by way of the body.
-	Payload codec.Batch
+	Payloads []codec.Batch
 }
 
 // Answer is the outcome of one Produce, Propose or ProposeConf, by its token.
 type Answer struct {
 	Token any
-	// Err is nil, or a *codec.Error of code Unknown: leadership ended first.
+	// Err is nil, or a *codec.Error: of code Unknown when leadership ended before
+	// the entry was committed, of a retriable code when it was never proposed.
 	Err error
 	// Index and Term name the committed entry; both are 0 for a batch that an
 	// idempotent producer sent again after it was applied.

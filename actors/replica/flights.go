@@ -1,33 +1,50 @@
 package replica
 
-import "github.com/troupe-mq/troupe/codec"
+import (
+	"slices"
+
+	"github.com/troupe-mq/troupe/codec"
+)
 
 // flights lies over the table of producers: the batches of each producer that
-// this leader proposed and that are not yet committed, oldest first. A change
-// of role or term drops it whole.
-type flights map[int64][]*proposal
+// this leader took and that are not yet committed, oldest first. A change of
+// role or term drops it whole.
+type flights map[int64][]flight
 
-func (f *flights) add(p *proposal) {
-	if p.desc.ProducerID < 0 {
+// flight is one batch on its way.
+type flight struct {
+	in *proposal
+	at int // among its items
+}
+
+func (f flight) item() *item { return &f.in.items[f.at] }
+
+func (f *flights) add(p *proposal, at int) {
+	id := p.items[at].desc.ProducerID
+	if id < 0 {
 		return
 	}
 	if *f == nil {
 		*f = flights{}
 	}
-	(*f)[p.desc.ProducerID] = append((*f)[p.desc.ProducerID], p)
+	(*f)[id] = append((*f)[id], flight{p, at})
 }
 
-// remove takes out p, which is its producer's oldest: commits keep order.
+// remove takes out what is in p: of each of its producers the oldest, when it is
+// committed, or the newest, when it was not taken.
 func (f flights) remove(p *proposal) {
-	if p.desc.Count == 0 || p.desc.ProducerID < 0 {
-		return
+	for i := range p.items {
+		d := &p.items[i].desc
+		if d.Count == 0 || d.ProducerID < 0 {
+			continue
+		}
+		of := slices.DeleteFunc(f[d.ProducerID], func(one flight) bool { return one.in == p })
+		if len(of) == 0 {
+			delete(f, d.ProducerID)
+		} else {
+			f[d.ProducerID] = of
+		}
 	}
-	of := f[p.desc.ProducerID]
-	if len(of) == 1 {
-		delete(f, p.desc.ProducerID)
-		return
-	}
-	f[p.desc.ProducerID] = of[1:]
 }
 
 // repeated checks the sequence of an idempotent batch. It is done when the
@@ -54,9 +71,9 @@ func (m *Mind) repeated(b codec.Batch, token any) (done bool, err error) {
 		return false, nil
 	}
 	last := lastSequence(first, b.Count())
-	for _, p := range w.flying {
-		if p.desc.ProducerEpoch == epoch && p.desc.BaseSequence == first && p.desc.Count == b.Count() {
-			p.tokens = append(p.tokens, token)
+	for _, f := range w.flying {
+		if it := f.item(); it.desc.ProducerEpoch == epoch && it.desc.BaseSequence == first && it.desc.Count == b.Count() {
+			it.again = append(it.again, token)
 			return true, nil
 		}
 	}
@@ -75,7 +92,7 @@ type window struct {
 	epoch   int16
 	last    int32 // sequence
 	applied []remembered
-	flying  []*proposal
+	flying  []flight
 }
 
 func (m *Mind) window(id int64) window {
@@ -85,7 +102,7 @@ func (m *Mind) window(id int64) window {
 	}
 	w.flying = m.flights[id]
 	if n := len(w.flying); n > 0 {
-		d := w.flying[n-1].desc
+		d := w.flying[n-1].item().desc
 		if d.ProducerEpoch != w.epoch {
 			w.applied = nil
 		}

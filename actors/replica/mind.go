@@ -73,9 +73,10 @@ type Mind struct {
 
 	next     codec.Offset // while open: the next batch's offset
 	time     codec.Millis // while open: no batch is older
+	bundle   *proposal    // batches that Take will propose as one entry; nil without any
 	pending  []*proposal  // in order of the log, waiting for their commit
 	unsent   []*proposal  // proposed and in no Append so far
-	inFlight int64        // payload bytes of pending
+	inFlight int64        // payload bytes of bundle and pending
 
 	outstanding []*Append // given to the disk, oldest first
 	messages    []*raftpb.Message

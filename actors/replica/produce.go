@@ -11,20 +11,28 @@ import (
 
 // proposal is one entry that this mind proposed and has not answered.
 type proposal struct {
-	tokens  []any // of the request and of its duplicates
-	term    codec.Term
-	index   codec.Index // 0 until it is in an Append
-	typ     raftpb.EntryType
-	data    []byte
-	payload codec.Batch // until it is in an Append
-	size    int64
-	desc    codec.Descriptor // of a batch, else zero
+	items    []item
+	term     codec.Term
+	index    codec.Index // 0 until it is in an Append
+	typ      raftpb.EntryType
+	data     []byte
+	payloads []codec.Batch // until it is in an Append
+	size     int64
+	time     codec.Millis // of the batch before its first
 }
 
-// Produce proposes a batch that its caller verified. On nil the token is
-// answered exactly once, the batch belongs to the mind, and its base offset
-// and epoch have been stamped; otherwise the *codec.Error says why nothing
-// was written. now is the leader's clock.
+// item is what one request put into an entry.
+type item struct {
+	token any
+	again []any            // tokens of the request's duplicates
+	desc  codec.Descriptor // of a batch, else zero
+}
+
+// Produce proposes a batch that its caller verified, together with those that
+// come before the next Take. On nil the token is answered exactly once, the
+// batch belongs to the mind, and its base offset and epoch have been stamped;
+// otherwise the *codec.Error says why nothing was written. now is the leader's
+// clock.
 func (m *Mind) Produce(now codec.Millis, b codec.Batch, token any) error {
 	if err := m.admit(int64(len(b))); err != nil && codec.CodeOf(err) != codec.Overloaded {
 		return err
@@ -37,15 +45,16 @@ func (m *Mind) Produce(now codec.Millis, b codec.Batch, token any) error {
 	if !ok {
 		return codec.Errorf(codec.Internal, "group %d is in term %d, a batch's epoch ends at %d", m.cfg.Group, m.role.Term, epochMax)
 	}
+	p := m.bundleFor(len(b))
 	b.Stamp(m.next, epoch)
 	d := codec.Describe(b, max(now, m.time))
-	data := codec.AppendBatchEntry(make([]byte, 0, 1+codec.DescriptorBytes), d)
-	p := &proposal{tokens: []any{token}, data: data, payload: b, size: int64(len(b)), desc: d}
-	if err := m.propose(p); err != nil {
-		return err
-	}
+	p.data = d.Append(p.data)
+	p.payloads = append(p.payloads, b)
+	p.items = append(p.items, item{token: token, desc: d})
+	p.size += int64(len(b))
+	m.inFlight += int64(len(b))
 	m.next, m.time = d.Limit(), d.AppendTime
-	m.flights.add(p)
+	m.flights.add(p, len(p.items)-1)
 	return nil
 }
 
@@ -55,10 +64,7 @@ func (m *Mind) Propose(data []byte, token any) error {
 	if _, batch, _ := codec.ParseBatchEntry(data); batch || len(data) == 0 {
 		return codec.Errorf(codec.InvalidArgument, "an entry of %d bytes is no command", len(data))
 	}
-	if err := m.admit(int64(len(data))); err != nil {
-		return err
-	}
-	return m.propose(&proposal{tokens: []any{token}, data: data, size: int64(len(data))})
+	return m.proposeOne(raftpb.EntryNormal, data, token)
 }
 
 // ProposeConf proposes a change of the group's members, one at a time.
@@ -67,10 +73,21 @@ func (m *Mind) ProposeConf(cc raftpb.ConfChangeI, token any) error {
 	if err != nil {
 		return codec.Errorf(codec.InvalidArgument, "configuration change: %v", err)
 	}
+	return m.proposeOne(typ, data, token)
+}
+
+// proposeOne proposes an entry of one request, behind the batches that wait.
+func (m *Mind) proposeOne(typ raftpb.EntryType, data []byte, token any) error {
 	if err := m.admit(int64(len(data))); err != nil {
 		return err
 	}
-	return m.propose(&proposal{tokens: []any{token}, typ: typ, data: data, size: int64(len(data))})
+	m.seal()
+	p := &proposal{items: []item{{token: token}}, typ: typ, data: data, size: int64(len(data))}
+	if err := m.propose(p); err != nil {
+		return err
+	}
+	m.inFlight += p.size
+	return nil
 }
 
 // admit says whether this replica may append size bytes more.
@@ -102,7 +119,6 @@ func (m *Mind) propose(p *proposal) error {
 	case msg.Entries[0] != entry: // raft put an empty entry in its place
 		return codec.Errorf(codec.Unavailable, "another change of the members of group %d is not complete", m.cfg.Group)
 	}
-	m.inFlight += p.size
 	m.pending = append(m.pending, p)
 	m.unsent = append(m.unsent, p)
 	return nil
@@ -121,9 +137,26 @@ func (m *Mind) answer(e Entry) {
 	m.pending = m.pending[1:]
 	m.inFlight -= p.size
 	m.flights.remove(p)
-	for _, t := range p.tokens {
-		m.answers = append(m.answers, Answer{Token: t, Index: e.Index, Term: e.Term,
-			Base: p.desc.BaseOffset, AppendTime: p.desc.AppendTime})
+	for i := range p.items {
+		it := &p.items[i]
+		a := Answer{Token: it.token, Index: e.Index, Term: e.Term, Base: it.desc.BaseOffset, AppendTime: it.desc.AppendTime}
+		m.tell(it, a)
+	}
+}
+
+// tell gives a to whoever asked for it.
+func (m *Mind) tell(it *item, a Answer) {
+	m.answers = append(m.answers, a)
+	for _, t := range it.again {
+		a.Token = t
+		m.answers = append(m.answers, a)
+	}
+}
+
+// refuse answers everyone in p with err.
+func (m *Mind) refuse(p *proposal, err error) {
+	for i := range p.items {
+		m.tell(&p.items[i], Answer{Token: p.items[i].token, Err: err})
 	}
 }
 
@@ -132,11 +165,11 @@ func (m *Mind) answer(e Entry) {
 func (m *Mind) forget() {
 	m.open = false
 	for _, p := range m.pending {
-		err := codec.Errorf(codec.Unknown, "leadership of group %d in term %d ended before the entry was committed: it may or may not be in the log", m.cfg.Group, p.term)
-		for _, t := range p.tokens {
-			m.answers = append(m.answers, Answer{Token: t, Err: err})
-		}
+		m.refuse(p, codec.Errorf(codec.Unknown, "leadership of group %d in term %d ended before the entry was committed: it may or may not be in the log", m.cfg.Group, p.term))
 	}
-	m.pending, m.inFlight = nil, 0
+	if p := m.bundle; p != nil {
+		m.refuse(p, codec.Errorf(codec.Unavailable, "leadership of group %d ended before the batch was proposed", m.cfg.Group))
+	}
+	m.bundle, m.pending, m.inFlight = nil, nil, 0
 	m.flights = nil
 }

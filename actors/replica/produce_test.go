@@ -62,11 +62,12 @@ func TestProduceStamps(t *testing.T) {
 	require.Equal(t, codec.Offset(3), b.BaseOffset())
 	require.Equal(t, codec.Epoch(2), b.Epoch())
 	fx := n.mind.Take()
-	require.Len(t, fx.Appends[0].Entries, 2)
-	d, _, err := codec.ParseBatchEntry(fx.Appends[0].Entries[1].Data)
+	require.Len(t, fx.Appends[0].Entries, 1, "what waits together is one entry")
+	run, _, err := codec.ParseBatchEntry(fx.Appends[0].Entries[0].Data)
 	require.NoError(t, err)
-	require.Equal(t, codec.Millis(50), d.AppendTime)
-	require.Same(t, &b[0], &fx.Appends[0].Entries[1].Payload[0], "the batch is not copied")
+	require.Equal(t, 2, run.Len())
+	require.Equal(t, codec.Millis(50), run.At(1).AppendTime)
+	require.Same(t, &b[0], &fx.Appends[0].Entries[0].Payloads[1][0], "the batch is not copied")
 }
 
 func TestProduceStopsAtTheLastEpoch(t *testing.T) {

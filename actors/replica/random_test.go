@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"testing/cryptotest"
 
@@ -158,9 +159,16 @@ func (p *player) produce(n *node) {
 func (p *player) lost() {
 	live := map[int]bool{}
 	for _, n := range p.w.nodes {
-		for _, q := range n.mind.pending {
-			for _, t := range q.tokens {
-				live[t.(int)] = true
+		waiting := n.mind.pending
+		if n.mind.bundle != nil {
+			waiting = append(slices.Clone(waiting), n.mind.bundle)
+		}
+		for _, q := range waiting {
+			for i := range q.items {
+				live[q.items[i].token.(int)] = true
+				for _, t := range q.items[i].again {
+					live[t.(int)] = true
+				}
 			}
 		}
 		for _, a := range n.mind.answers {
@@ -204,17 +212,21 @@ func checkLog(w *world) {
 	var time codec.Millis
 	found := 0
 	for i := codec.Index(2); w.log[i].Index == i; i++ {
-		d, ok, err := codec.ParseBatchEntry(w.log[i].Data)
+		run, ok, err := codec.ParseBatchEntry(w.log[i].Data)
 		require.NoError(w.t, err)
 		if !ok || w.log[i].Type != raftpb.EntryNormal {
 			continue
 		}
-		require.Equal(w.t, next, d.BaseOffset, "offsets are not contiguous")
-		require.GreaterOrEqual(w.t, d.AppendTime, time)
-		next, time = d.Limit(), d.AppendTime
-		if crc, ok := w.acked[d.BaseOffset]; ok {
-			require.Equal(w.t, crc, d.CRC, "acknowledged batch at offset %d is another", d.BaseOffset)
-			found++
+		for k := range run.Len() {
+			d := run.At(k)
+			require.Equal(w.t, next, d.BaseOffset, "offsets are not contiguous")
+			require.GreaterOrEqual(w.t, d.AppendTime, time)
+			next, time = d.Limit(), d.AppendTime
+			require.False(w.t, w.never[d.CRC] && d.ProducerID < 0, "the batch at offset %d was said never to have been proposed", d.BaseOffset)
+			if crc, ok := w.acked[d.BaseOffset]; ok {
+				require.Equal(w.t, crc, d.CRC, "acknowledged batch at offset %d is another", d.BaseOffset)
+				found++
+			}
 		}
 	}
 	require.Len(w.t, w.acked, found, "acknowledged batches are missing")
@@ -278,12 +290,13 @@ func (p *retrier) heard(token int, err error) {
 func (p *retrier) check() {
 	next := 0
 	for i := codec.Index(2); p.w.log[i].Index == i; i++ {
-		d, ok, _ := codec.ParseBatchEntry(p.w.log[i].Data)
-		if !ok || d.ProducerID != retrierID {
-			continue
+		run, _, _ := codec.ParseBatchEntry(p.w.log[i].Data)
+		for k := range run.Len() {
+			if d := run.At(k); d.ProducerID == retrierID {
+				require.Equal(p.w.t, p.batchOf(next).CRC(), d.CRC, "batch %d of the idempotent producer", next)
+				next++
+			}
 		}
-		require.Equal(p.w.t, p.batchOf(next).CRC(), d.CRC, "batch %d of the idempotent producer", next)
-		next++
 	}
 	require.GreaterOrEqual(p.w.t, next, p.first)
 	for i := range p.done {

@@ -14,11 +14,11 @@ type tail struct {
 	marks []mark // of the batches above, ascending
 }
 
-// mark is what follows one batch.
+// mark is what follows the batches of one entry.
 type mark struct {
 	index codec.Index
 	next  codec.Offset // of the next batch
-	time  codec.Millis // the batch's append time: no later one is lower
+	time  codec.Millis // the last batch's append time: no later one is lower
 }
 
 // end is the mark of the log's last batch.
@@ -41,15 +41,15 @@ func (t *tail) append(index codec.Index, typ raftpb.EntryType, data []byte) erro
 	if typ != raftpb.EntryNormal {
 		return nil
 	}
-	d, ok, err := codec.ParseBatchEntry(data)
+	run, ok, err := codec.ParseBatchEntry(data)
 	if err != nil || !ok {
 		return err
 	}
-	if end := t.end(); d.BaseOffset != end.next || d.AppendTime < end.time {
+	if first, end := run.At(0), t.end(); first.BaseOffset != end.next || first.AppendTime < end.time {
 		return fmt.Errorf("entry %d begins at offset %d and time %d, the batch before it ends at %d and %d",
-			index, d.BaseOffset, d.AppendTime, end.next, end.time)
+			index, first.BaseOffset, first.AppendTime, end.next, end.time)
 	}
-	t.marks = append(t.marks, mark{index: index, next: d.Limit(), time: d.AppendTime})
+	t.marks = append(t.marks, mark{index: index, next: run.Limit(), time: run.AppendTime()})
 	return nil
 }
 
@@ -76,10 +76,10 @@ func (t *tail) load(cfg Config, first, commit, last codec.Index) error {
 	t.base = mark{index: commit, next: cfg.Next, time: cfg.AppendTime}
 	found := false
 	err := scan(cfg, commit+1, last+1, func(e *raftpb.Entry) error {
-		d, ok, err := codec.ParseBatchEntry(e.GetData())
+		run, ok, err := codec.ParseBatchEntry(e.GetData())
 		if ok && err == nil && !found && e.GetType() == raftpb.EntryNormal {
 			found = true
-			t.base.next = d.BaseOffset
+			t.base.next = run.Base()
 			if t.base.time, err = timeBefore(cfg, first, codec.Index(e.GetIndex())); err != nil {
 				return err
 			}
@@ -125,12 +125,12 @@ func timeBefore(cfg Config, first, index codec.Index) (codec.Millis, error) {
 		if err != nil {
 			return 0, err
 		}
-		d, ok, err := codec.ParseBatchEntry(entries[0].GetData())
+		run, ok, err := codec.ParseBatchEntry(entries[0].GetData())
 		if err != nil {
 			return 0, err
 		}
 		if ok && entries[0].GetType() == raftpb.EntryNormal {
-			return d.AppendTime, nil
+			return run.AppendTime(), nil
 		}
 	}
 	return cfg.StartTime, nil

@@ -14,6 +14,7 @@ import (
 // runs raft until it has nothing more to say.
 func (m *Mind) Take() Effects {
 	var fx Effects
+	m.seal()
 	for m.node.HasReady() {
 		m.ready(m.node.Ready(), &fx)
 		m.observe()
@@ -92,7 +93,7 @@ func (m *Mind) storageAppend(msg *raftpb.Message, fx *Effects) {
 	fx.Appends = append(fx.Appends, a)
 }
 
-// appended moves the end of the log and finds the entry's payload, if this
+// appended moves the end of the log and finds the entry's payloads, if this
 // mind proposed it.
 func (m *Mind) appended(e *raftpb.Entry) Entry {
 	entry := Entry{Index: codec.Index(e.GetIndex()), Term: codec.Term(e.GetTerm()), Type: e.GetType(), Data: e.GetData()}
@@ -107,7 +108,7 @@ func (m *Mind) appended(e *raftpb.Entry) Entry {
 	if p := m.unsent[0]; p.term == entry.Term && p.typ == entry.Type && bytes.Equal(p.data, entry.Data) {
 		m.unsent = m.unsent[1:]
 		p.index = entry.Index
-		entry.Payload, p.payload = p.payload, nil
+		entry.Payloads, p.payloads = p.payloads, nil
 	}
 	return entry
 }
@@ -142,10 +143,12 @@ func (m *Mind) committed(e Entry, fx *Effects) {
 	m.tail.commit(e.Index)
 	if e.Type != raftpb.EntryNormal {
 		m.configure(e, fx)
-	} else if d, ok, err := codec.ParseBatchEntry(e.Data); err != nil {
+	} else if run, ok, err := codec.ParseBatchEntry(e.Data); err != nil {
 		panic(fmt.Sprintf("replica: group %d: entry %d: %v", m.cfg.Group, e.Index, err))
 	} else if ok {
-		m.producers.Apply(d)
+		for i := range run.Len() {
+			m.producers.Apply(run.At(i))
+		}
 	}
 	if m.role.Leader && !m.open && e.Term == m.role.Term {
 		m.open = true

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 
 	"github.com/stretchr/testify/require"
 	"github.com/troupe-mq/troupe/codec"
@@ -115,9 +116,9 @@ func (d *disk) write(a *Append) {
 func (d *disk) trim(index codec.Index) {
 	for d.start < index {
 		e := d.entries[0]
-		if desc, ok, _ := codec.ParseBatchEntry(e.Data); ok && e.Type == raftpb.EntryNormal {
-			d.snap.Next, d.snap.AppendTime = desc.Limit(), desc.AppendTime
-			d.snap.Producers.Apply(desc)
+		if run, ok, _ := codec.ParseBatchEntry(e.Data); ok && e.Type == raftpb.EntryNormal {
+			d.snap.Next, d.snap.AppendTime = run.Limit(), run.AppendTime()
+			applyTo(d.snap.Producers, run)
 		}
 		d.start, d.startAt, d.entries = e.Index, e.Term, d.entries[1:]
 	}
@@ -130,17 +131,23 @@ func (d *disk) open(id codec.ReplicaID) (*Mind, error) {
 	must(err)
 	next, time := d.snap.Next, d.snap.AppendTime
 	for _, e := range d.entries {
-		desc, ok, err := codec.ParseBatchEntry(e.Data)
+		run, ok, err := codec.ParseBatchEntry(e.Data)
 		must(err)
 		if ok && e.Type == raftpb.EntryNormal {
-			next, time = desc.Limit(), desc.AppendTime
+			next, time = run.Limit(), run.AppendTime()
 			if e.Index <= d.commit {
-				producers.Apply(desc)
+				applyTo(producers, run)
 			}
 		}
 	}
 	return New(Config{Group: 7, ID: id, Storage: d, Applied: d.commit, ConfAsOf: d.confAsOf,
 		Next: next, AppendTime: time, StartTime: d.snap.AppendTime, Producers: producers})
+}
+
+func applyTo(t *Producers, run codec.Run) {
+	for i := range run.Len() {
+		t.Apply(run.At(i))
+	}
 }
 
 // node is a replica: its disk, its mind, and what is on the way to the disk.
@@ -149,7 +156,7 @@ type node struct {
 	disk     *disk
 	mind     *Mind
 	queue    []*Append
-	payloads map[place]codec.Batch // the body's tail cache
+	payloads map[place][]codec.Batch // the body's tail cache
 	checked  map[*raftpb.Message]bool
 }
 
@@ -161,7 +168,7 @@ type place struct {
 // letter is a message on the wire with the payloads behind it.
 type letter struct {
 	msg      *raftpb.Message
-	payloads map[place]codec.Batch
+	payloads map[place][]codec.Batch
 }
 
 // world plays the bodies, the wire and the disks of one group, and checks
@@ -177,6 +184,7 @@ type world struct {
 	values  map[codec.Offset]uint32 // committed batches: base offset to CRC
 	asked   map[int]uint32          // tokens accepted and not answered: CRC
 	acked   map[codec.Offset]uint32 // acknowledged batches
+	never   map[uint32]bool         // CRCs of batches that were said never to have been proposed
 	unknown int
 	tokens  int
 	heard   func(token int, err error) // every answer; may be nil
@@ -184,7 +192,7 @@ type world struct {
 
 func newWorld(t require.TestingT, n int) *world {
 	w := &world{t: t, now: 1000, leaders: map[codec.Term]codec.ReplicaID{}, log: map[codec.Index]Entry{},
-		values: map[codec.Offset]uint32{}, asked: map[int]uint32{}, acked: map[codec.Offset]uint32{}}
+		values: map[codec.Offset]uint32{}, asked: map[int]uint32{}, acked: map[codec.Offset]uint32{}, never: map[uint32]bool{}}
 	var voters []codec.ReplicaID
 	for i := range n {
 		voters = append(voters, codec.ReplicaID(i+1))
@@ -196,7 +204,7 @@ func newWorld(t require.TestingT, n int) *world {
 }
 
 func (w *world) add(id codec.ReplicaID, d *disk) *node {
-	n := &node{id: id, disk: d, payloads: map[place]codec.Batch{}, checked: map[*raftpb.Message]bool{}}
+	n := &node{id: id, disk: d, payloads: map[place][]codec.Batch{}, checked: map[*raftpb.Message]bool{}}
 	w.nodes = append(w.nodes, n)
 	w.start(n)
 	return n
@@ -221,7 +229,7 @@ func (w *world) start(n *node) {
 // crash loses what is not durable, and the answers of the requests in flight.
 func (w *world) crash(n *node) {
 	n.queue = nil
-	n.payloads = map[place]codec.Batch{}
+	n.payloads = map[place][]codec.Batch{}
 	w.start(n)
 }
 
@@ -276,19 +284,19 @@ func (w *world) lead(n *node, r Role) {
 func (w *world) keep(n *node, a *Append) {
 	for i := range a.Entries {
 		e := &a.Entries[i]
-		d, ok, err := codec.ParseBatchEntry(e.Data)
+		run, ok, err := codec.ParseBatchEntry(e.Data)
 		require.NoError(w.t, err)
 		if !ok || e.Type != raftpb.EntryNormal {
 			continue
 		}
 		at := place{e.Index, e.Term}
-		if e.Payload == nil {
-			e.Payload = n.payloads[at]
+		if e.Payloads == nil {
+			e.Payloads = n.payloads[at]
 		}
-		require.NotNil(w.t, e.Payload, "replica %d has no payload for entry %d of term %d", n.id, e.Index, e.Term)
+		require.NotNil(w.t, e.Payloads, "replica %d has no payload for entry %d of term %d", n.id, e.Index, e.Term)
 		epoch, _ := codec.EpochOf(e.Term)
-		require.NoError(w.t, d.Matches(e.Payload, epoch))
-		n.payloads[at] = e.Payload
+		require.NoError(w.t, run.Matches(slices.Concat(e.Payloads...), epoch))
+		n.payloads[at] = e.Payloads
 	}
 }
 
@@ -322,14 +330,14 @@ func (w *world) promise(n *node, m *raftpb.Message) {
 func (w *world) post(n *node, m *raftpb.Message) {
 	raw, err := proto.Marshal(m)
 	require.NoError(w.t, err)
-	l := &letter{msg: &raftpb.Message{}, payloads: map[place]codec.Batch{}}
+	l := &letter{msg: &raftpb.Message{}, payloads: map[place][]codec.Batch{}}
 	require.NoError(w.t, proto.Unmarshal(raw, l.msg))
 	for _, e := range m.GetEntries() {
 		at := place{codec.Index(e.GetIndex()), codec.Term(e.GetTerm())}
 		if b := n.payloads[at]; b != nil {
 			l.payloads[at] = b
 		} else if at.index > n.disk.start && at.index <= n.disk.last() && n.disk.at(at.index).Term == at.term {
-			l.payloads[at] = n.disk.at(at.index).Payload
+			l.payloads[at] = n.disk.at(at.index).Payloads
 		}
 	}
 	w.net = append(w.net, l)
@@ -337,7 +345,7 @@ func (w *world) post(n *node, m *raftpb.Message) {
 
 func (w *world) apply(n *node, e Entry) {
 	require.LessOrEqual(w.t, e.Index, n.disk.last(), "applied before durable")
-	d, ok, err := codec.ParseBatchEntry(e.Data)
+	run, ok, err := codec.ParseBatchEntry(e.Data)
 	require.NoError(w.t, err)
 	if old, seen := w.log[e.Index]; seen {
 		require.Equal(w.t, old, e, "two values at index %d", e.Index)
@@ -347,10 +355,13 @@ func (w *world) apply(n *node, e Entry) {
 	if !ok || e.Type != raftpb.EntryNormal {
 		return
 	}
-	_, seen := w.values[d.BaseOffset]
-	require.False(w.t, seen, "two batches at offset %d", d.BaseOffset)
-	w.values[d.BaseOffset] = d.CRC
-	w.saying("  %d commits offset %d at index %d of term %d", n.id, d.BaseOffset, e.Index, e.Term)
+	for i := range run.Len() {
+		d := run.At(i)
+		_, seen := w.values[d.BaseOffset]
+		require.False(w.t, seen, "two batches at offset %d", d.BaseOffset)
+		w.values[d.BaseOffset] = d.CRC
+		w.saying("  %d commits offset %d at index %d of term %d", n.id, d.BaseOffset, e.Index, e.Term)
+	}
 }
 
 func (w *world) answer(n *node, a Answer) {
@@ -360,6 +371,11 @@ func (w *world) answer(n *node, a Answer) {
 	delete(w.asked, token)
 	if w.heard != nil {
 		w.heard(token, a.Err)
+	}
+	if codec.CodeOf(a.Err) == codec.Unavailable { // it was never proposed
+		w.never[crc] = true
+		w.saying("  %d answers request %d: %v", n.id, token, a.Err)
+		return
 	}
 	if a.Err != nil {
 		require.Equal(w.t, codec.Unknown, codec.CodeOf(a.Err))
@@ -489,12 +505,16 @@ func entryString(e Entry) string {
 	if e.Type != raftpb.EntryNormal {
 		return "conf"
 	}
-	if d, ok, _ := codec.ParseBatchEntry(e.Data); ok {
-		s := fmt.Sprintf("offset %d+%d", d.BaseOffset, d.Count)
-		if e.Payload != nil {
-			s += " " + string(e.Payload[codec.BatchHeaderBytes:])
+	if run, ok, _ := codec.ParseBatchEntry(e.Data); ok {
+		var all []string
+		for i := range run.Len() {
+			s := fmt.Sprintf("offset %d+%d", run.At(i).BaseOffset, run.At(i).Count)
+			if e.Payloads != nil {
+				s += " " + string(e.Payloads[i][codec.BatchHeaderBytes:])
+			}
+			all = append(all, s)
 		}
-		return s
+		return strings.Join(all, ", ")
 	}
 	if len(e.Data) == 0 {
 		return "empty"

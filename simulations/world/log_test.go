@@ -50,7 +50,7 @@ func (r *replica) write(n int) error {
 	for range n {
 		r.sent++
 		p := batchAt(r.t, next)
-		w.Entries = append(w.Entries, wal.Entry{Index: r.sent, Term: term, Payload: p,
+		w.Entries = append(w.Entries, wal.Entry{Index: r.sent, Term: term, Payloads: []codec.Batch{p},
 			Data: codec.AppendBatchEntry(nil, codec.Describe(p, codec.Millis(r.sent)))})
 		next++
 	}
