@@ -24,6 +24,7 @@ type shears struct {
 	to       string
 	running  sync.WaitGroup
 	rests    atomic.Bool
+	long     atomic.Bool // most bytes come from the server
 	cuts     atomic.Int32
 
 	mu     sync.Mutex
@@ -62,8 +63,12 @@ func (s *shears) accept() {
 		s.mu.Lock()
 		s.conns = append(s.conns, here, there)
 		s.mu.Unlock()
-		s.running.Go(func() { s.pass(here, there, 12_000) })
-		s.running.Go(func() { s.pass(there, here, 2_000) })
+		most, back := int64(12_000), int64(2_000)
+		if s.long.Load() {
+			most, back = 4_000, 20_000
+		}
+		s.running.Go(func() { s.pass(here, there, most) })
+		s.running.Go(func() { s.pass(there, here, back) })
 	}
 }
 

@@ -30,5 +30,5 @@ func (e *DamagedBatch) Unwrap() error {
 func (r *Reader) damaged(why error) error {
 	b := r.batch
 	tp := codec.TopicPartition{Topic: r.topic, Partition: r.chunk.cursor.partition}
-	return &DamagedBatch{TopicPartition: tp, Base: b.BaseOffset(), Next: b.BaseOffset() + codec.Offset(b.Count()), why: why}
+	return &DamagedBatch{TopicPartition: tp, Base: b.BaseOffset(), Next: behind(b), why: why}
 }

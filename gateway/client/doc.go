@@ -11,6 +11,7 @@
 // repetition can help, and so are batches of a Producer.
 //
 // What it holds is bounded: requests in flight by what the server allows,
-// batches by ProducerOptions.BufferBytes, fetched bytes by
-// ReadOptions.MaxBytes for each partition, and frames of the server by HELLO.
+// batches by ProducerOptions.BufferBytes, what is read ahead by
+// ConsumerOptions.BufferBytes or, for each partition, ReadOptions.MaxBytes, and
+// frames of the server by HELLO.
 package client

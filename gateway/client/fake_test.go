@@ -98,6 +98,7 @@ func (m *memory) Trim(_ codec.TopicPartition, before codec.Offset, reply func(co
 // until release.
 type log struct {
 	mu      sync.Mutex
+	start   codec.Offset
 	batches []codec.Batch
 	waiters map[*watcher]struct{}
 	hold    bool
@@ -125,7 +126,7 @@ func (l *log) high() codec.Offset {
 func (l *log) Bounds() (start, highWatermark codec.Offset, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return 0, l.high(), nil
+	return l.start, l.high(), nil
 }
 
 func (l *log) Produce(_ context.Context, b codec.Batch, reply func(codec.Produced, error)) error {
@@ -184,8 +185,8 @@ func (l *log) release() {
 func (l *log) Read(dst []byte, offset codec.Offset, maxBytes int) ([]byte, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if offset > l.high() {
-		return nil, codec.Errorf(codec.OffsetOutOfRange, "offset %d: the log holds [0, %d)", offset, l.high())
+	if offset < l.start || offset > l.high() {
+		return nil, codec.Errorf(codec.OffsetOutOfRange, "offset %d: the log holds [%d, %d)", offset, l.start, l.high())
 	}
 	n := len(dst)
 	for _, b := range l.batches {

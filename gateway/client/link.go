@@ -30,6 +30,7 @@ type link struct {
 	room    []hope // those who wait for a slot, in order
 	waiting map[uint32]*pending
 	queue   []*pending
+	subs    map[uint32]*subscription
 	err     error // why it is lost
 }
 
@@ -44,7 +45,7 @@ func openLink(ctx context.Context, address string, o Options) (*link, error) {
 	stop := context.AfterFunc(ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
 	l := &link{
 		address: address, net: nc,
-		work: make(chan struct{}, 1), dead: make(chan struct{}), waiting: map[uint32]*pending{}, next: 1,
+		work: make(chan struct{}, 1), dead: make(chan struct{}), waiting: map[uint32]*pending{}, subs: map[uint32]*subscription{}, next: 1,
 	}
 	l.frames = codec.NewFrameReader(bufio.NewReaderSize(ear{nc, &l.heard}, 64<<10), codec.HelloFrameMax)
 	if err := l.shakeHands(o); err != nil {
@@ -63,7 +64,10 @@ func openLink(ctx context.Context, address string, o Options) (*link, error) {
 }
 
 func (l *link) shakeHands(o Options) error {
-	h := &codec.Hello{ProtocolMin: codec.ProtocolVersion, ProtocolMax: codec.ProtocolVersion, Client: o.Name, Version: o.Version, FrameMax: codec.FrameMax}
+	h := &codec.Hello{
+		ProtocolMin: codec.ProtocolVersion, ProtocolMax: codec.ProtocolVersion, Client: o.Name, Version: o.Version,
+		FrameMax: codec.FrameMax, Features: []string{codec.FeatureSubscribe},
+	}
 	hello := append([]byte(codec.Magic), codec.EncodeRequest(nil, l.next, h).Bytes()...)
 	if _, err := l.net.Write(hello); err != nil {
 		return codec.Errorf(codec.Unavailable, "greet %s: %v", l.address, err)
@@ -109,8 +113,8 @@ func (l *link) fail(err error) {
 		all = append(all, p)
 	}
 	clear(l.waiting)
-	unsent, hopes := l.queue, l.room
-	l.queue, l.room = nil, nil
+	unsent, hopes, subs := l.queue, l.room, l.subs
+	l.queue, l.room, l.subs = nil, nil, nil
 	close(l.dead)
 	l.mu.Unlock()
 	_ = l.net.Close()
@@ -124,6 +128,9 @@ func (l *link) fail(err error) {
 	}
 	for _, h := range hopes {
 		h.lost()
+	}
+	for _, s := range subs {
+		s.end(codec.Errorf(codec.Unavailable, "connection to %s lost: %v", l.address, err))
 	}
 }
 

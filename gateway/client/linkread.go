@@ -15,12 +15,17 @@ func (l *link) read() {
 			l.fail(err)
 			return
 		}
-		if a.Kind == codec.KindResponse {
-			if err := l.take(&a); err != nil {
-				l.fail(err)
-				return
-			}
-		} // else pushes and one-ways of tomorrow
+		var err error
+		switch a.Kind {
+		case codec.KindResponse:
+			err = l.take(&a)
+		case codec.KindPush:
+			err = l.pushed(&a)
+		} // else one-ways of tomorrow
+		if err != nil {
+			l.fail(err)
+			return
+		}
 		if a.buffer != nil {
 			a.buffer.free()
 		}

@@ -45,6 +45,19 @@ func (l *link) post(r codec.Request, who waiter) error {
 	return nil
 }
 
+// tell queues a one-way; when the link is lost it is lost too.
+func (l *link) tell(r codec.Request) {
+	p := newPending(r.Op(), nobody{})
+	p.holds.Store(1) // nobody waits for an answer
+	p.frame = codec.EncodeOneWay(p.head, r)
+	p.head = p.frame.Head[:0]
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err == nil {
+		l.push(p)
+	}
+}
+
 // newID gives p a number that is not that of the connection.
 func (l *link) newID(p *pending) {
 	if l.next++; l.next == codec.ConnectionID {
@@ -55,6 +68,11 @@ func (l *link) newID(p *pending) {
 
 func (l *link) enqueue(p *pending) {
 	l.waiting[p.id] = p
+	l.push(p)
+}
+
+// push hands a frame to the writer.
+func (l *link) push(p *pending) {
 	l.queue = append(l.queue, p)
 	select {
 	case l.work <- struct{}{}:

@@ -39,7 +39,8 @@ func (o ReadOptions) withDefaults() ReadOptions {
 	return o
 }
 
-// Reader reads one or more partitions of a topic: in order within each, as
+// Reader reads spans of partitions, mostly ones with an end, by FETCH: it asks
+// for nothing behind a limit. A Consumer follows. In order within each, as
 // they come between them. Next is for one goroutine at a time.
 type Reader struct {
 	client  *Client
@@ -48,16 +49,16 @@ type Reader struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	fetches sync.WaitGroup
-	ready   chan chunk  // room for one of each cursor
-	left    int         // cursors that have not reached their limit
+	ready   chan chunk  // room for one of each spot
+	left    int         // spots that have not reached their limit
 	chunk   chunk       // being read
 	batch   codec.Batch // whose records these are
 	records codec.Records
 	inBatch bool
 }
 
-// cursor is where a Reader is in one partition.
-type cursor struct {
+// spot is where a Reader is in one partition.
+type spot struct {
 	partition codec.Partition
 	at        codec.Offset // of the next record to hand out
 	fetch     codec.Offset // of the next fetch
@@ -67,7 +68,7 @@ type cursor struct {
 
 // chunk is what one fetch brought.
 type chunk struct {
-	cursor  *cursor
+	cursor  *spot
 	batches []byte
 	high    codec.Offset
 	err     error
@@ -80,7 +81,7 @@ func (c *Client) Read(topic codec.Topic, spans []Span, o ReadOptions) *Reader {
 	for _, s := range spans {
 		if s.Limit == Follow || s.From < s.Limit {
 			r.left++
-			r.start(&cursor{partition: s.Partition, at: s.From, fetch: s.From, limit: s.Limit})
+			r.start(&spot{partition: s.Partition, at: s.From, fetch: s.From, limit: s.Limit})
 		}
 	}
 	return r
@@ -92,8 +93,8 @@ func (r *Reader) Close() {
 	r.fetches.Wait()
 }
 
-// start fetches for a cursor; there is one fetch a cursor at a time.
-func (r *Reader) start(c *cursor) {
+// start fetches for a spot; there is one fetch a spot at a time.
+func (r *Reader) start(c *spot) {
 	tp := codec.TopicPartition{Topic: r.topic, Partition: c.partition}
 	f := &codec.Fetch{TopicPartition: tp, Offset: c.fetch, MaxBytes: r.options.MaxBytes, MaxWait: r.options.MaxWait, MinBytes: 1}
 	r.fetches.Go(func() {
@@ -167,7 +168,7 @@ func endOf(batches []byte, from codec.Offset) (codec.Offset, error) {
 		if err != nil {
 			return 0, err
 		}
-		next := b.BaseOffset() + codec.Offset(b.Count())
+		next := behind(b)
 		if next <= from {
 			return 0, codec.Errorf(codec.CorruptLog, "batch [%d, %d) came where offset %d was asked for", b.BaseOffset(), next, from)
 		}

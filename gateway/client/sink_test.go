@@ -23,11 +23,26 @@ import (
 const sinkEnv = "TROUPE_CLIENT_TEST_SINK"
 
 // sink answers at once and keeps nothing: what is left is the way there. What
-// is read of it is always the same.
+// is read of it is the same batch again and again, with offsets that go on.
 type sink struct {
 	*log
-	batches []byte
+	batch codec.Batch
 }
+
+func newSink() sink {
+	var w codec.Builder
+	for range sinkRecords {
+		w.Append(1, nil, make([]byte, 1024), nil)
+	}
+	b, err := w.Build(codec.NoCompression)
+	if err != nil {
+		panic(err)
+	}
+	return sink{batch: b}
+}
+
+// sinkRecords are in a batch of about 64 KiB.
+const sinkRecords = 62
 
 func (sink) MaxMessageBytes() int { return 1 << 20 }
 
@@ -36,13 +51,29 @@ func (sink) Produce(_ context.Context, _ codec.Batch, reply func(codec.Produced,
 	return nil
 }
 
-type sinkBroker struct{ *memory }
+func (sink) Bounds() (start, highWatermark codec.Offset, err error) { return 0, 1 << 40, nil }
 
-func (sinkBroker) Partition(codec.TopicPartition) (gateway.Partition, error) { return sink{}, nil }
+func (s sink) Read(dst []byte, offset codec.Offset, maxBytes int) ([]byte, error) {
+	for base := offset / sinkRecords * sinkRecords; ; base += sinkRecords {
+		n := len(dst)
+		dst = append(dst, s.batch...)
+		codec.Batch(dst[n:]).Stamp(base, 1)
+		if len(dst)+len(s.batch) > maxBytes {
+			return dst, nil
+		}
+	}
+}
+
+type sinkBroker struct {
+	*memory
+	sink
+}
+
+func (b sinkBroker) Partition(codec.TopicPartition) (gateway.Partition, error) { return b.sink, nil }
 
 // serveSink is the other process; it ends when its standard input does.
 func serveSink() {
-	s := gateway.New(sinkBroker{newMemory("t", 6)}, gateway.Options{})
+	s := gateway.New(sinkBroker{newMemory("t", 6), newSink()}, gateway.Options{})
 	addr, err := s.Listen("127.0.0.1:0")
 	if err != nil {
 		panic(err)
