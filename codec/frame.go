@@ -18,7 +18,7 @@ const (
 	// FrameHeadBytes is the length in front of a frame.
 	FrameHeadBytes = 4
 	// frameStep is how much room a frame gets before its bytes arrive.
-	frameStep = 16 << 10
+	frameStep = 4 << 10
 )
 
 // FrameReader cuts a stream into frames: u32 big-endian length, then that

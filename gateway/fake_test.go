@@ -87,6 +87,10 @@ func (b *fakeBroker) Topics() []codec.TopicDescription {
 }
 
 func (b *fakeBroker) CreateTopic(req codec.CreateTopic, reply func(codec.TopicDescription, error)) {
+	if req.Partitions > 1000 {
+		reply(codec.TopicDescription{}, codec.Errorf(codec.InvalidArgument, "%d partitions: at most 1000 are allowed", req.Partitions))
+		return
+	}
 	b.mu.Lock()
 	if _, ok := b.topics[req.Topic]; ok {
 		b.mu.Unlock()
@@ -110,7 +114,12 @@ func (b *fakeBroker) DeleteTopic(req codec.DeleteTopic, reply func(error)) {
 }
 
 func (b *fakeBroker) Trim(tp codec.TopicPartition, before codec.Offset, reply func(codec.Offset, error)) {
-	p := b.at(tp.Topic, int(tp.Partition))
+	to, err := b.Partition(tp)
+	if err != nil {
+		reply(0, err)
+		return
+	}
+	p := to.(*fakePartition)
 	p.mu.Lock()
 	p.start = before
 	p.mu.Unlock()

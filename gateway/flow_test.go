@@ -1,10 +1,8 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"runtime"
 	"sync"
@@ -313,52 +311,4 @@ func TestAClientThatDoesNotRead(t *testing.T) {
 		w.send(&codec.Fetch{TopicPartition: tp0, Offset: 0, MaxBytes: 8 << 20})
 	}
 	until(t, "it was let go", func() bool { return s.Connections() == 0 })
-}
-
-// FuzzConnection gives a connection any bytes at all, over a pipe.
-func FuzzConnection(f *testing.F) {
-	hello := append([]byte(codec.Magic), codec.EncodeRequest(nil, 1, &codec.Hello{ProtocolMin: 1, ProtocolMax: 1}).Bytes()...)
-	batch := batchOf(f, codec.NoCompression, "a", "b")
-	with := func(rs ...codec.Request) []byte {
-		p := bytes.Clone(hello)
-		for i, r := range rs {
-			p = append(p, codec.EncodeRequest(nil, uint32(i+2), r).Bytes()...)
-		}
-		return p
-	}
-	f.Add([]byte{})
-	f.Add([]byte("GET / HTTP/1.1\r\n\r\n"))
-	f.Add(append(bytes.Clone(hello), 255, 255, 255, 255))
-	f.Add(with(&codec.Produce{TopicPartition: tp0, Batch: batch}, &codec.Fetch{TopicPartition: tp0, MaxBytes: 1000, Mode: codec.FetchRecords}))
-	f.Add(with(&codec.Produce{TopicPartition: tp0, Records: []codec.Record{{Value: []byte("v")}}, Compression: codec.LZ4}, &codec.Ping{}))
-	f.Add(with(&codec.CreateTopic{Topic: "n"}, &codec.DescribeTopic{Topic: "n"}, &codec.OffsetsQuery{TopicPartition: tp0}, &codec.MetadataQuery{}, &codec.Trim{TopicPartition: tp0}))
-	f.Add(with(&codec.Fetch{TopicPartition: tp0, MaxBytes: 1, MaxWait: 3, MinBytes: 1 << 20}))
-	f.Fuzz(func(t *testing.T, stream []byte) {
-		s := New(newFakeBroker("t", 1), Options{Limits: Limits{FetchWait: 2 * time.Millisecond, Connections: 1}})
-		here, there := net.Pipe()
-		s.welcome(there)
-		read := make(chan struct{})
-		go func() {
-			defer close(read)
-			in := codec.NewFrameReader(here, codec.FrameMax)
-			for {
-				frame, err := in.Read(nil)
-				if err != nil {
-					_, _ = io.Copy(io.Discard, here)
-					return
-				}
-				if _, err := codec.ParseEnvelope(frame); err != nil {
-					t.Errorf("the gateway sent %x: %v", frame, err)
-				}
-			}
-		}()
-		_, _ = here.Write(stream) // fails when the gateway hung up
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		if err := s.Close(ctx); err != nil {
-			t.Fatal(err)
-		}
-		_ = here.Close()
-		<-read
-	})
 }

@@ -52,12 +52,15 @@ func (f *feed) make(head []byte) (made, bool) {
 	if err == nil && (f.sub.Next < q.Start || f.sub.Next > q.HighWatermark) {
 		_, err = f.from.Read(nil, f.sub.Next, 1) // it knows what is wrong with the offset
 	}
+	c := f.conn
+	c.mu.Lock()
 	if err != nil {
-		f.conn.mu.Lock()
-		f.conn.session.End(f.sub)
-		f.conn.mu.Unlock()
+		c.session.End(f.sub)
+	} else if !c.session.Told(f.sub) {
+		err = codec.Errorf(codec.Stopping, "the subscription ended before it began")
 	}
-	return made{frame: f.conn.response(head, f.request, &q, err)}, true
+	c.mu.Unlock()
+	return made{frame: c.response(head, f.request, &q, err)}, true
 }
 
 func (c *conn) unsubscribe(r request, e *codec.Envelope) error {

@@ -31,7 +31,8 @@ type Subscription struct {
 type subscriptionState uint8
 
 const (
-	isNew      subscriptionState = iota // its answer has not left
+	isNew      subscriptionState = iota // its answer is not made
+	isTold                              // its answer leaves
 	isPushable                          // in the line of those that may push
 	isPushing                           // out of the line, its turn is on
 	isWaiting                           // at the end of the log
@@ -49,7 +50,8 @@ func (p *Subscription) Over() bool { return p.state == isOver }
 // Bytes is how much may be read for the push whose turn is on.
 func (p *Subscription) Bytes() int { return int(min(p.credit, PushMax)) }
 
-// Subscribe opens a subscription, which pushes nothing before Begin. The error
+// Subscribe opens a subscription, which is answered by Told and pushes nothing
+// before Begin. The error
 // is a *codec.Error.
 func (s *Session) Subscribe(q *codec.Subscribe) (*Subscription, error) {
 	if len(s.subs) >= s.limits.Subscriptions {
@@ -67,10 +69,20 @@ func (s *Session) Subscribe(q *codec.Subscribe) (*Subscription, error) {
 	return p, nil
 }
 
+// Told says that the client is about to be told of a subscription, so that it
+// will be told of its end too; false when it has ended before that.
+func (s *Session) Told(p *Subscription) bool {
+	if p.state != isNew {
+		return false
+	}
+	p.state = isTold
+	return true
+}
+
 // Begin lets a subscription push: its answer has left. now is, as always here,
 // the time since the connection opened.
 func (s *Session) Begin(p *Subscription, now time.Duration) {
-	if p.state == isNew {
+	if p.state == isTold {
 		p.told = now
 		s.goOn(p)
 	}
@@ -175,14 +187,18 @@ func (s *Session) Unsubscribe(q *codec.Unsubscribe) (*Subscription, error) {
 	return p, nil
 }
 
-// EndAll ends every subscription and returns them in the order of their
-// numbers.
+// EndAll ends every subscription and returns those that the client was told
+// of, in the order of their numbers.
 func (s *Session) EndAll() []*Subscription {
 	all := slices.SortedFunc(maps.Values(s.subs), func(a, b *Subscription) int { return cmp.Compare(a.ID, b.ID) })
+	told := all[:0]
 	for _, p := range all {
+		if p.state != isNew {
+			told = append(told, p)
+		}
 		s.End(p)
 	}
-	return all
+	return told
 }
 
 // Subscriptions is how many there are, and the credit they hold, bytes.

@@ -19,6 +19,7 @@ func begun(t *testing.T, s *Session, credit int64) *Subscription {
 	t.Helper()
 	p, err := s.Subscribe(ask(credit))
 	require.NoError(t, err)
+	require.True(t, s.Told(p))
 	s.Begin(p, 0)
 	return p
 }
@@ -27,7 +28,9 @@ func TestASubscriptionPushesWhileItHasCredit(t *testing.T) {
 	s := New(Limits{}.WithDefaults())
 	p, err := s.Subscribe(ask(100))
 	require.NoError(t, err)
+	s.Begin(p, 0)
 	require.False(t, s.MayPush(), "its answer has not left")
+	require.True(t, s.Told(p))
 	s.Begin(p, 0)
 	require.Same(t, p, s.NextPush())
 	require.Equal(t, 100, p.Bytes())
@@ -118,7 +121,13 @@ func TestSubscriptionsEnd(t *testing.T) {
 
 	c := begun(t, s, 100)
 	require.Equal(t, uint32(3), c.ID, "numbers are not used again")
-	require.Equal(t, []*Subscription{b, c}, s.EndAll())
+	s.End(c)
+	c = begun(t, s, 100)
+	s.limits.Subscriptions = 3
+	d, err := s.Subscribe(ask(1))
+	require.NoError(t, err)
+	require.Equal(t, []*Subscription{b, c}, s.EndAll(), "nobody has heard of the last")
+	require.False(t, s.Told(d))
 	require.Nil(t, s.NextPush())
 	require.False(t, s.End(b))
 	s.Begin(b, 0)

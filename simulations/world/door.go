@@ -122,6 +122,7 @@ func (d *door) subscribe(size int, q codec.Subscribe, f *feed, refuse func(error
 		return
 	}
 	f.from, sub.Owner = h, f
+	d.mind.Told(sub)
 	d.answer("answer to SUBSCRIBE", size, func() { f.subject(sub) })
 	d.mind.Begin(sub, d.now())
 	d.push()
