@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	iofs "io/fs"
 	"path/filepath"
 	"strconv"
 
@@ -105,6 +106,13 @@ func (e *engine) openTail() (err error) {
 	return nil
 }
 
+// beforeSync says that err is known to be of a call that is no fsync, such as
+// a write to a full disk: an fsync that fails says so by its name.
+func beforeSync(err error) bool {
+	var call *iofs.PathError
+	return errors.As(err, &call) && (call.Op == "write" || call.Op == "open")
+}
+
 // append writes entries behind the last; they are durable after sync.
 func (e *engine) append(entries []Entry, synced codec.Index) error {
 	rolled := false
@@ -118,7 +126,7 @@ func (e *engine) append(entries []Entry, synced codec.Index) error {
 		defer recovered(&err)
 		return e.lib.WriteBatch(&e.batch)
 	})
-	if err != nil && rolled {
+	if err != nil && rolled && !beforeSync(err) {
 		// The library fsyncs a file that it ends: it may be that which failed.
 		return &SyncFailed{fmt.Errorf("append to WAL, ending a file: %w", err)}
 	}

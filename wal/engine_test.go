@@ -1,8 +1,12 @@
 package wal
 
 import (
+	"errors"
+	"fmt"
+	iofs "io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -125,4 +129,48 @@ func TestTheMirrorOfTheRollHolds(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, files, e.files)
 	require.NoError(t, e.close())
+}
+
+// failing is a disk on which the library's next append fails.
+type failing struct {
+	OS
+	with error
+}
+
+func (f *failing) Foreign(_, what string, do func() error) error {
+	if err := f.with; what == "append" && err != nil {
+		return err
+	}
+	return do()
+}
+
+// The library fsyncs a file that it ends. An error there is taken for that of
+// an fsync, unless it says that it is of something else: a full disk is to be
+// waited for, not the end of the replica.
+func TestAFailureWhileAFileIsEnded(t *testing.T) {
+	full := func(op string) error { return &iofs.PathError{Op: op, Path: "x", Err: syscall.ENOSPC} }
+	for _, c := range []struct {
+		with         error
+		ended, alone bool // a failed fsync, with and without the end of a file
+	}{
+		{full("write"), false, false},
+		{full("open"), false, false},
+		{full("sync"), true, false},
+		{full("close"), true, false},
+		{syscall.ENOSPC, true, false},
+		{fmt.Errorf("tidwall/wal panicked: %w", errors.New("index out of range")), true, false},
+	} {
+		for bytes, want := range map[int]bool{walFileBytes: c.ended, 10: c.alone} {
+			dir := t.TempDir()
+			require.NoError(t, makeEmpty(OS{}, filepath.Join(dir, walName(1))))
+			fs := &failing{}
+			e, err := openEngine(fs, dir, walFileBytes, []codec.Index{1}, 0)
+			require.NoError(t, err)
+			fs.with = c.with
+			err = e.append([]Entry{{Index: 1, Term: 1, Data: make([]byte, bytes)}}, 0)
+			require.ErrorIs(t, err, c.with)
+			require.Equal(t, want, IsSyncFailed(err), "%v with %d bytes", c.with, bytes)
+			require.NoError(t, e.close())
+		}
+	}
 }
