@@ -19,6 +19,7 @@ type found struct {
 var bugs = []found{
 	{5, "the name of the data directory was never fsynced, so a loss of power took all of it", "simulations/world: TestADirectoryIsMadeDurably"},
 	{2, "an error while a log was opened closed a log that was not there: a panic on the disk port", "simulations/world: TestTheKthDiskCallFails"},
+	{58, "the world's door gave room to the next request between two answers that left together, and its refusal overtook the second", "simulations/world: the visitors of TestOneNode"},
 }
 
 func TestBugsStayFound(t *testing.T) {

@@ -77,11 +77,15 @@ func (d *door) produce(size int, log codec.TopicPartition, b codec.Batch, tell f
 			return
 		}
 		p.tell = func() { tell(a, err) }
+		// All that may leave has left before room is given to what comes: a
+		// produce that is refused at once would overtake the rest.
 		for t := d.mind.Settle(&p.turn); t != nil; {
 			one := t.Owner.(*produced)
 			t = t.Next()
-			d.answer("answer to a produce", one.size, one.tell)
+			d.send("answer to a produce", one.tell)
+			d.mind.Release(1, one.size)
 		}
+		d.read()
 	}
 	h, err := d.o.handle(log)
 	if err == nil {
