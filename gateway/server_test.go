@@ -80,6 +80,9 @@ func (w *wire) call(r codec.Request, into codec.Message) {
 	w.t.Helper()
 	id := w.send(r)
 	e := w.receive()
+	for e.Kind == codec.KindPush && e.Push == codec.PushIdle {
+		e = w.receive() // a subscription with nothing to push
+	}
 	require.Equal(w.t, id, e.ID)
 	require.NoError(w.t, e.Err())
 	require.NoError(w.t, e.Decode(into))
