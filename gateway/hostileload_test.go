@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -83,6 +84,7 @@ func (h *house) visit(n int) {
 		f := codec.EncodeRequest(nil, 7, r).Bytes()
 		for range times {
 			say(f)
+			runtime.Gosched() // it would run on another machine
 		}
 	}
 	if kind := n % 16; kind >= 4 {
@@ -128,6 +130,7 @@ func (h *house) visit(n int) {
 		one := codec.EncodeOneWay(nil, &codec.Credit{Subscription: 1, Bytes: 1}).Bytes()
 		for range 5000 {
 			say(one)
+			runtime.Gosched()
 		}
 	}
 	_, _ = c.Read(make([]byte, 1)) // it stays until it is told, or for as long as it likes
