@@ -74,6 +74,7 @@ func serve(ctx context.Context, s streams, cfg serveConfig) error {
 	if err != nil {
 		return err
 	}
+	relaxGC()
 	n, err := startNode(ctx, cfg, log)
 	if err != nil {
 		return err
