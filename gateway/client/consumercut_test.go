@@ -1,6 +1,7 @@
 package client
 
 import (
+	"fmt"
 	"io"
 	"testing"
 	"time"
@@ -58,4 +59,26 @@ func TestAConsumerGoesOnAtTheNextServer(t *testing.T) {
 	drain(t, n, at, map[codec.Partition]codec.Offset{0: 500})
 	cut()
 	drain(t, n, at, map[codec.Partition]codec.Offset{0: 1000, 1: 1000})
+}
+
+// A connection that ends behind each single byte of what a server says: of its
+// welcome, of metadata, of the answer to SUBSCRIBE, of pushes. A consumer goes
+// on at the next one.
+func TestAConnectionThatEndsBehindEachByte(t *testing.T) {
+	m := newMemory("t", 1)
+	m.topics["t"][0].store(t, codec.NoCompression, 3, 3)
+	addr, _ := serve(t, m, "127.0.0.1:0")
+	t.Run("bytes", func(t *testing.T) {
+		for n := int64(1); n <= 700; n++ {
+			t.Run(fmt.Sprint(n), func(t *testing.T) {
+				t.Parallel()
+				s := newShearsAt(t, addr, n)
+				c := untilDialed(t, s)
+				k := consume(t, c, ConsumerOptions{})
+				drain(t, k, map[codec.Partition]codec.Offset{}, map[codec.Partition]codec.Offset{0: 6})
+				k.Close()
+				c.Close()
+			})
+		}
+	})
 }

@@ -25,6 +25,7 @@ type shears struct {
 	running  sync.WaitGroup
 	rests    atomic.Bool
 	long     atomic.Bool // most bytes come from the server
+	first    int64       // when not 0: the first connection ends after so many bytes of the server's, the others do not
 	cuts     atomic.Int32
 
 	mu     sync.Mutex
@@ -33,9 +34,18 @@ type shears struct {
 }
 
 func newShears(t *testing.T, to string, seed uint64) *shears {
+	return startShears(t, &shears{to: to, chance: rand.New(rand.NewPCG(seed, 7))})
+}
+
+// newShearsAt cuts the first connection behind the n-th byte of the server's.
+func newShearsAt(t *testing.T, to string, n int64) *shears {
+	return startShears(t, &shears{to: to, chance: rand.New(rand.NewPCG(1, 7)), first: n})
+}
+
+func startShears(t *testing.T, s *shears) *shears {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	s := &shears{listener: l, to: to, chance: rand.New(rand.NewPCG(seed, 7))}
+	s.listener = l
 	s.running.Go(s.accept)
 	t.Cleanup(func() {
 		_ = l.Close()
@@ -50,7 +60,7 @@ func newShears(t *testing.T, to string, seed uint64) *shears {
 }
 
 func (s *shears) accept() {
-	for {
+	for n := 0; ; {
 		here, err := s.listener.Accept()
 		if err != nil {
 			return
@@ -67,19 +77,33 @@ func (s *shears) accept() {
 		if s.long.Load() {
 			most, back = 4_000, 20_000
 		}
-		s.running.Go(func() { s.pass(here, there, most) })
-		s.running.Go(func() { s.pass(there, here, back) })
+		up, down := s.length(most), s.length(back)
+		if s.first > 0 {
+			up, down = endless, endless
+			if n++; n == 1 {
+				down = s.first
+			}
+		}
+		s.running.Go(func() { s.pass(here, there, up) })
+		s.running.Go(func() { s.pass(there, here, down) })
 	}
 }
 
-// pass copies up to so many bytes, then ends both.
-func (s *shears) pass(from, to net.Conn, most int64) {
-	s.mu.Lock()
-	n := s.chance.Int64N(most)
-	s.mu.Unlock()
+// endless is more than any connection passes.
+const endless = 1 << 40
+
+// length is how many bytes pass, at most most, or without end when it rests.
+func (s *shears) length(most int64) int64 {
 	if s.rests.Load() {
-		n = 1 << 40
+		return endless
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.chance.Int64N(most)
+}
+
+// pass copies n bytes, then ends both.
+func (s *shears) pass(from, to net.Conn, n int64) {
 	if copied, _ := io.CopyN(to, from, n); copied == n {
 		s.cuts.Add(1)
 	}

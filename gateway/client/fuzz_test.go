@@ -2,8 +2,10 @@ package client
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
+	"slices"
 	"testing"
 	"time"
 
@@ -63,4 +65,85 @@ func FuzzServer(f *testing.F) {
 			t.Fatal("nobody told the producer")
 		}
 	})
+}
+
+// FuzzPushes lets a server push any bytes at all. A consumer gives records in
+// the order of their offsets, or an error, whatever comes.
+func FuzzPushes(f *testing.F) {
+	subscribed := codec.EncodeResponse(nil, 2, &codec.Subscribed{Subscription: 5, HighWatermark: 2}).Bytes()
+	second := ready(f, "y")
+	second.Stamp(1, 1)
+	data := func(b codec.Batch) []byte {
+		return codec.EncodePush(nil, 5, codec.PushData, &codec.Fetched{HighWatermark: 2, Batches: b}).Bytes()
+	}
+	f.Add(slices.Concat(subscribed, data(ready(f, "x")), data(second)))
+	f.Add(slices.Concat(subscribed, data(second), data(ready(f, "x"))))
+	f.Add(slices.Concat(subscribed, data(ready(f, "x")[:70])))
+	f.Add(slices.Concat(subscribed, codec.EncodeEnd(nil, 5, codec.E(codec.Stopping)).Bytes(), data(second)))
+	f.Add(slices.Concat(data(second), subscribed, codec.EncodePush(nil, 5, codec.PushIdle, &codec.Idle{Next: 9}).Bytes()))
+	f.Fuzz(pushesOf)
+}
+
+// pushesOf is one server that pushes stream.
+func pushesOf(t *testing.T, stream []byte) {
+	welcome := codec.EncodeResponse(nil, 1, &codec.Welcome{Protocol: 1, FrameMax: 1 << 20, InFlightMax: 4, Features: []string{codec.FeatureSubscribe}}).Bytes()
+	here, there := net.Pipe()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	asked, over := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(over)
+		go func() {
+			_, _ = io.CopyN(io.Discard, there, int64(len(codec.Magic)))
+			frames := codec.NewFrameReader(there, 1<<20)
+			_, _ = frames.Read(nil)
+			_, _ = frames.Read(nil)
+			close(asked)
+			_, _ = io.Copy(io.Discard, there)
+		}()
+		_, _ = there.Write(welcome)
+		<-asked
+		_, _ = there.Write(stream)
+		_ = there.Close()
+	}()
+	dialed := false
+	c, err := Dial(ctx, []string{"fuzz"}, Options{Dial: func(context.Context, string) (net.Conn, error) {
+		if dialed {
+			<-over
+			cancel() // nothing more will come
+			return nil, io.ErrClosedPipe
+		}
+		dialed = true
+		return here, nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	n := bareConsumer(c)
+	defer n.Close()
+	for at := codec.Offset(0); ; {
+		rs, err := n.Poll(ctx)
+		var damaged *DamagedBatch
+		if err != nil && !errors.As(err, &damaged) {
+			return
+		}
+		for err == nil && rs.Next() {
+			if o := rs.Record().Offset; o < at {
+				t.Fatalf("offset %d behind %d", o, at)
+			}
+			at = rs.Record().Offset + 1
+		}
+	}
+}
+
+// bareConsumer follows a partition without having asked what there is.
+func bareConsumer(c *Client) *Consumer {
+	n := &Consumer{client: c, topic: "t", options: ConsumerOptions{}.withDefaults(), wake: make(chan struct{}, 1)}
+	n.records.consumer = n
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	u := n.add(0, 0)
+	u.pause.InitialInterval = time.Microsecond
+	n.running.Go(u.follow)
+	return n
 }
