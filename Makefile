@@ -11,7 +11,7 @@ N ?= 100
 FUZZTIME ?= 10s
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint demo sim fuzz cover
+.PHONY: help build test race lint demo sim fuzz cover peers
 
 help: ## print these words
 	@sed -n 's/^\([a-z]*\): .*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST)
@@ -22,6 +22,7 @@ build: ## build bin/troupe
 test: ## build and run every test
 	go vet ./...
 	go test $(FLAGS) ./...
+	cd simulations/peers && go vet ./... && go test $(FLAGS) ./...
 
 race: ## every test under the race detector
 	go test -race $(FLAGS) ./...
@@ -46,6 +47,9 @@ fuzz: ## run every fuzz target for FUZZTIME
 			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$(dirname $$file) </dev/null || exit 1; \
 		done; \
 	done
+
+peers: ## measure side by side with NATS and plain files, and write docs/BENCHMARKS.md
+	cd simulations/peers && go run . $(FLAGS)
 
 cover: ## print how much of each room its tests reach
 	go test -cover ./... | grep -v 'no test files'
