@@ -16,9 +16,33 @@ func (m *Mind) bundleFor(size int) *proposal {
 		m.seal()
 	}
 	if m.bundle == nil {
-		m.bundle = &proposal{data: codec.AppendBatchEntry(make([]byte, 0, 1+codec.DescriptorBytes)), time: m.time}
+		m.bundle = m.newBundle()
 	}
 	return m.bundle
+}
+
+// newBundle is an empty one, with room for as many batches as the last had: a
+// busy log's are much alike. Its data and its payloads leave the mind, the list
+// of who asked comes back with the answers.
+func (m *Mind) newBundle() *proposal {
+	n := max(1, m.bundled)
+	p := &proposal{data: codec.AppendBatchEntry(make([]byte, 0, 1+n*codec.DescriptorBytes)), payloads: make([]codec.Batch, 0, n), time: m.time}
+	if k := len(m.spare); k > 0 {
+		p.items, m.spare = m.spare[k-1], m.spare[:k-1]
+	}
+	return p
+}
+
+// sparesMax is how many lists of askers are kept for later bundles.
+const sparesMax = 4
+
+// settled takes back what belongs to the mind of a proposal that was answered.
+func (m *Mind) settled(p *proposal) {
+	if len(m.spare) < sparesMax && cap(p.items) <= bundleBatchesMax {
+		clear(p.items)
+		m.spare = append(m.spare, p.items[:0])
+	}
+	p.items = nil
 }
 
 // seal proposes the bundle. When raft takes nothing for now, those in it are
@@ -28,7 +52,7 @@ func (m *Mind) seal() {
 	if p == nil {
 		return
 	}
-	m.bundle = nil
+	m.bundle, m.bundled = nil, len(p.items)
 	if err := m.propose(p); err != nil {
 		m.refuse(p, err)
 		m.flights.remove(p)

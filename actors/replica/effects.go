@@ -18,7 +18,8 @@ type Effects struct {
 	// Committed entries are applied before the mind's next input, in order.
 	// They are durable on this replica.
 	Committed []Entry
-	// Answers are due now; those about entries are about applied ones.
+	// Answers are due now; those about entries are about applied ones. They are
+	// over with the next Take.
 	Answers []Answer
 	// Role is set when it changed.
 	Role *Role

@@ -73,6 +73,8 @@ type Mind struct {
 
 	next     codec.Offset // while open: the next batch's offset
 	time     codec.Millis // while open: no batch is older
+	bundled  int          // batches in the last bundle
+	spare    [][]item     // of answered proposals, to be used again
 	bundle   *proposal    // batches that Take will propose as one entry; nil without any
 	pending  []*proposal  // in order of the log, waiting for their commit
 	unsent   []*proposal  // proposed and in no Append so far
@@ -81,6 +83,7 @@ type Mind struct {
 	outstanding []*Append // given to the disk, oldest first
 	messages    []*raftpb.Message
 	answers     []Answer
+	given       []Answer // what the last Take returned
 }
 
 // New makes a mind from what the disk has. The error says what in it is

@@ -101,17 +101,17 @@ func TestStepRefuses(t *testing.T) {
 			Entries: []*raftpb.Entry{{Index: new(uint64(2)), Term: new(uint64(3)), Data: batchEntry(0, 1, 5)}}}
 	}
 	for says, spoil := range map[string]func(*raftpb.Message){
-		"no replica sends this":                             func(m *raftpb.Message) { m.Type = raftpb.MsgProp.Enum() },
-		"it is for replica 2, this is 1":                    func(m *raftpb.Message) { m.To = new(uint64(2)) },
-		"it names no other replica as its sender":           func(m *raftpb.Message) { m.From = nil },
-		"it has no term":                                    func(m *raftpb.Message) { m.Term = nil },
-		"entry 3 of term 3 cannot follow entry 1 of term 1": func(m *raftpb.Message) { m.Entries[0].Index = new(uint64(3)) },
-		"entry 2 of term 0 cannot follow entry 1 of term 1": func(m *raftpb.Message) { m.Entries[0].Term = nil },
-		"entry 2 of term 4 cannot follow entry 1 of term 1": func(m *raftpb.Message) { m.Entries[0].Term = new(uint64(4)) },
-		"entry 2: parse descriptors: 1 bytes, want some times 50":       func(m *raftpb.Message) { m.Entries[0].Data = []byte{1, 1} },
-		"entry 2: read configuration change":                func(m *raftpb.Message) { m.Entries[0].Type = raftpb.EntryConfChangeV2.Enum() },
-		"the snapshot is empty":                             func(m *raftpb.Message) { m.Type = raftpb.MsgSnap.Enum() },
-		"replica 5 is not in group 7":                       func(m *raftpb.Message) { m.Type, m.From = raftpb.MsgAppResp.Enum(), new(uint64(5)) },
+		"no replica sends this":                                   func(m *raftpb.Message) { m.Type = raftpb.MsgProp.Enum() },
+		"it is for replica 2, this is 1":                          func(m *raftpb.Message) { m.To = new(uint64(2)) },
+		"it names no other replica as its sender":                 func(m *raftpb.Message) { m.From = nil },
+		"it has no term":                                          func(m *raftpb.Message) { m.Term = nil },
+		"entry 3 of term 3 cannot follow entry 1 of term 1":       func(m *raftpb.Message) { m.Entries[0].Index = new(uint64(3)) },
+		"entry 2 of term 0 cannot follow entry 1 of term 1":       func(m *raftpb.Message) { m.Entries[0].Term = nil },
+		"entry 2 of term 4 cannot follow entry 1 of term 1":       func(m *raftpb.Message) { m.Entries[0].Term = new(uint64(4)) },
+		"entry 2: parse descriptors: 1 bytes, want some times 50": func(m *raftpb.Message) { m.Entries[0].Data = []byte{1, 1} },
+		"entry 2: read configuration change":                      func(m *raftpb.Message) { m.Entries[0].Type = raftpb.EntryConfChangeV2.Enum() },
+		"the snapshot is empty":                                   func(m *raftpb.Message) { m.Type = raftpb.MsgSnap.Enum() },
+		"replica 5 is not in group 7":                             func(m *raftpb.Message) { m.Type, m.From = raftpb.MsgAppResp.Enum(), new(uint64(5)) },
 		"parse snapshot: 1 bytes, not of version 1": func(m *raftpb.Message) {
 			m.Type = raftpb.MsgSnap.Enum()
 			m.Snapshot = &raftpb.Snapshot{Data: []byte{9}, Metadata: &raftpb.SnapshotMetadata{Index: new(uint64(4))}}

@@ -142,6 +142,7 @@ func (m *Mind) answer(e Entry) {
 		a := Answer{Token: it.token, Index: e.Index, Term: e.Term, Base: it.desc.BaseOffset, AppendTime: it.desc.AppendTime}
 		m.tell(it, a)
 	}
+	m.settled(p)
 }
 
 // tell gives a to whoever asked for it.
