@@ -10,15 +10,11 @@ const (
 	bundleBytesMax   = 1 << 20 // but one batch may be larger
 )
 
-// bundleFor is the bundle that a batch of size bytes goes into.
-func (m *Mind) bundleFor(size int) *proposal {
+// sealBefore proposes the bundle when a batch of size bytes does not go into it.
+func (m *Mind) sealBefore(size int) {
 	if p := m.bundle; p != nil && (len(p.items) >= bundleBatchesMax || p.size+int64(size) > bundleBytesMax) {
 		m.seal()
 	}
-	if m.bundle == nil {
-		m.bundle = m.newBundle()
-	}
-	return m.bundle
 }
 
 // newBundle is an empty one, with room for as many batches as the last had: a

@@ -34,6 +34,7 @@ type item struct {
 // otherwise the *codec.Error says why nothing was written. now is the leader's
 // clock.
 func (m *Mind) Produce(now codec.Millis, b codec.Batch, token any) error {
+	m.sealBefore(len(b)) // raft may refuse the bundle, and what is in it comes before b
 	if err := m.admit(int64(len(b))); err != nil && codec.CodeOf(err) != codec.Overloaded {
 		return err
 	} else if done, dup := m.repeated(b, token); done {
@@ -45,7 +46,10 @@ func (m *Mind) Produce(now codec.Millis, b codec.Batch, token any) error {
 	if !ok {
 		return codec.Errorf(codec.Internal, "group %d is in term %d, a batch's epoch ends at %d", m.cfg.Group, m.role.Term, epochMax)
 	}
-	p := m.bundleFor(len(b))
+	if m.bundle == nil {
+		m.bundle = m.newBundle()
+	}
+	p := m.bundle
 	b.Stamp(m.next, epoch)
 	d := codec.Describe(b, max(now, m.time))
 	p.data = d.Append(p.data)
