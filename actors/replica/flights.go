@@ -1,10 +1,6 @@
 package replica
 
-import (
-	"slices"
-
-	"github.com/troupe-mq/troupe/codec"
-)
+import "github.com/troupe-mq/troupe/codec"
 
 // flights lies over the table of producers: the batches of each producer that
 // this leader took and that are not yet committed, oldest first. A change of
@@ -38,11 +34,16 @@ func (f flights) remove(p *proposal) {
 		if d.Count == 0 || d.ProducerID < 0 {
 			continue
 		}
-		of := slices.DeleteFunc(f[d.ProducerID], func(one flight) bool { return one.in == p })
-		if len(of) == 0 {
+		of := f[d.ProducerID]
+		switch last := len(of) - 1; {
+		case last <= 0:
 			delete(f, d.ProducerID)
-		} else {
-			f[d.ProducerID] = of
+		case of[0].in == p:
+			of[0] = flight{}
+			f[d.ProducerID] = of[1:]
+		default:
+			of[last] = flight{}
+			f[d.ProducerID] = of[:last]
 		}
 	}
 }
@@ -70,6 +71,10 @@ func (m *Mind) repeated(b codec.Batch, token any) (done bool, err error) {
 	case epoch > w.epoch:
 		return false, nil
 	}
+	done, err = w.follows(id, first)
+	if !done {
+		return false, nil // the usual case: however many are in flight, none begins there
+	}
 	last := lastSequence(first, b.Count())
 	for _, f := range w.flying {
 		if it := f.item(); it.desc.ProducerEpoch == epoch && it.desc.BaseSequence == first && it.desc.Count == b.Count() {
@@ -83,7 +88,7 @@ func (m *Mind) repeated(b codec.Batch, token any) (done bool, err error) {
 			return true, nil
 		}
 	}
-	return w.follows(id, first)
+	return true, err
 }
 
 // window is what is known of one producer, in its newest epoch.
