@@ -83,13 +83,19 @@ func (in *inspector) run(meet func(found) error) error {
 	if err != nil {
 		return err
 	}
+	next := in.report.Hard.Before + 1
 	for i, first := range files {
 		name := filepath.Join(dir, walName(first))
+		if first > next || i > 0 && first != next {
+			in.blame(corruptf(name, -1, "the file begins at entry %d, want %d", first, next))
+			return nil
+		}
 		p, err := readFile(in.fs, name)
 		if err != nil {
 			return fmt.Errorf("read WAL: %w", err)
 		}
-		good, bad, err := walkWAL(p, first, meet)
+		next = first
+		good, bad, err := walkWAL(p, first, func(f found) error { next = f.Index + 1; return meet(f) })
 		if err != nil {
 			return err
 		}

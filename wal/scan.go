@@ -121,6 +121,10 @@ func readEntries(fs FS, dir string, files []codec.Index, lo, hi codec.Index, max
 			continue
 		}
 		name := filepath.Join(dir, walName(first))
+		if want := lo + codec.Index(len(out)); first > want {
+			// The file before it ends in zeros that are no room: it was left.
+			return nil, corruptf(name, -1, "the file begins at entry %d, and entry %d is in none before it", first, want)
+		}
 		p, err := readFile(fs, name)
 		if err != nil {
 			return nil, fmt.Errorf("read WAL: %w", err)
