@@ -72,7 +72,10 @@ func (l *Log) rewind(p Place) error {
 	if err := l.removeSegmentsBehind(p.Segment); err != nil {
 		return err
 	}
-	return l.seg.resume(p.Segment, p.Position)
+	if err := l.seg.resume(p.Segment, p.Position); err != nil {
+		return err
+	}
+	return l.seg.trim()
 }
 
 func (l *Log) removeSegmentsBehind(base codec.Offset) error {

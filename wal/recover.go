@@ -20,7 +20,8 @@ type Opened struct {
 	// Cut is the number of entries of the last unsynced group that did not
 	// hold and were cut away. Were any of them acknowledged, then the disk
 	// damaged its newest bytes while nothing had been written behind them:
-	// the one case that cannot be told from a torn write.
+	// the one case that cannot be told from a torn write. An end that reads as
+	// zeros counts as one entry, when a batch still tells of it.
 	Cut int
 }
 
@@ -37,6 +38,8 @@ type recovery struct {
 	proven codec.Index // entries up to it were fsynced: the disk said so
 	tail   []found     // entries above proven, in order
 	good   int64       // end of the last whole entry of the last file
+	room   bool        // zeros follow it
+	left   bool        // a batch without an entry follows the last
 	cut    int
 }
 
@@ -94,6 +97,9 @@ func (r *recovery) open() (o *Opened, err error) {
 	}
 	if last := r.x.Last(); last < max(h.Commit, h.Durable) {
 		return nil, corruptf(r.path(walDir), -1, "the log ends at entry %d, but entry %d was durable", last, max(h.Commit, h.Durable))
+	}
+	if err := r.lookBehind(); err != nil {
+		return nil, err
 	}
 	if err := r.checkSegments(); err != nil {
 		return nil, err
@@ -175,7 +181,7 @@ func (r *recovery) scan() error {
 			return err
 		}
 		if bad == nil {
-			r.good = good
+			r.good, r.room = good, good < int64(len(p))
 			continue
 		}
 		// The library fsyncs a file before it makes the next, so a bad entry
@@ -183,7 +189,7 @@ func (r *recovery) scan() error {
 		if behind := provedBehind(p[good:], next); i+1 < len(r.files) || next <= r.proven || behind >= next {
 			return &Corrupt{File: name, At: good, Why: bad.Error()}
 		}
-		r.good = good
+		r.good, r.room = good, false
 		r.cut++
 	}
 	return nil

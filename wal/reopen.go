@@ -83,6 +83,11 @@ func (r *recovery) fill(l *Log) (err error) {
 		if err := l.seg.resume(s.base, s.bytes); err != nil {
 			return err
 		}
+		if r.left { // told once
+			if err := l.seg.trim(); err != nil {
+				return err
+			}
+		}
 	}
 	if err := r.writeTailAgain(); err != nil {
 		return err

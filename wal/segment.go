@@ -96,11 +96,8 @@ func (s *segmentWriter) end() error {
 	if err := s.flush(); err != nil {
 		return err
 	}
-	if s.allocated > s.position {
-		if err := s.file.Truncate(s.position); err != nil {
-			return fmt.Errorf("trim segment: %w", err)
-		}
-		s.written = true
+	if err := s.trim(); err != nil {
+		return err
 	}
 	if err := s.sync(); err != nil {
 		return err
@@ -110,6 +107,19 @@ func (s *segmentWriter) end() error {
 	if err := f.Close(); err != nil {
 		return fmt.Errorf("close segment: %w", err)
 	}
+	return nil
+}
+
+// trim ends the file where the next batch goes: room is given up, and what is
+// left there of batches that were cut.
+func (s *segmentWriter) trim() error {
+	if s.allocated <= s.position {
+		return nil
+	}
+	if err := s.file.Truncate(s.position); err != nil {
+		return fmt.Errorf("trim segment: %w", err)
+	}
+	s.allocated, s.written = s.position, true
 	return nil
 }
 
