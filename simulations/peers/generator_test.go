@@ -15,6 +15,7 @@ import (
 // slow answers each batch after a while, one at a time a partition.
 type slow struct {
 	after    time.Duration
+	coming   sync.WaitGroup // answers
 	mu       sync.Mutex
 	open     map[int]int
 	most     int
@@ -27,7 +28,9 @@ func (s *slow) send(_ context.Context, partition int, _ *batchOf, done func(erro
 	s.open[partition]++
 	s.most = max(s.most, s.open[partition])
 	s.mu.Unlock()
+	s.coming.Add(1)
 	time.AfterFunc(s.after, func() {
+		defer s.coming.Done()
 		s.mu.Lock()
 		s.open[partition]--
 		s.mu.Unlock()
@@ -38,12 +41,15 @@ func (s *slow) send(_ context.Context, partition int, _ *batchOf, done func(erro
 }
 
 func (s *slow) read(context.Context, int, func([]byte) (bool, error)) error { return nil }
-func (s *slow) close() error                                                { return nil }
+func (s *slow) close() error                                                { s.coming.Wait(); return nil }
 
+// generating closes the driver before the ledger, as the load does: an answer
+// that comes after the generator stopped still marks its batch.
 func generating(t *testing.T, s shape, d driver) *generator {
 	l, err := openLedger(filepath.Join(t.TempDir(), "ledger"), s.Partitions)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, l.close()) })
+	t.Cleanup(func() { require.NoError(t, d.close()) })
 	return newGenerator(s, d, l)
 }
 

@@ -17,7 +17,6 @@ func TestTheCensusFindsWhatIsMissing(t *testing.T) {
 	g := generating(t, s, d)
 	g.run(t.Context())
 	require.NoError(t, g.failed)
-	require.NoError(t, d.close())
 
 	count := func() (acknowledged, missing int) {
 		c := g.ledger.census(s.Batch)
