@@ -17,7 +17,7 @@ func (l *lane) pump() {
 		return // and that one will see what there is to do
 	}
 	l.pumping = true
-	defer func() { l.pumping = false }()
+	defer l.rest()
 	for {
 		q := l.next()
 		if q == nil {
@@ -33,6 +33,15 @@ func (l *lane) pump() {
 		if !l.launch(q) {
 			return
 		}
+	}
+}
+
+// rest ends the pumping. What lingered long enough while others were before it
+// is nobody's now but the keeper's.
+func (l *lane) rest() {
+	l.pumping = false
+	if l.open != nil && !l.open.due.After(time.Now()) && l.mayLeave() {
+		l.producer.look()
 	}
 }
 
@@ -97,14 +106,13 @@ func (l *lane) launch(q *parcel) bool {
 		return true
 	}
 	final := l.grounded(q, err)
-	again := !errors.Is(err, errFull) || !l.hoping
 	l.mu.Unlock()
 	if final {
 		q.tell(0, err)
 	}
 	q.drop()
 	l.mu.Lock()
-	return again
+	return !l.hoping // a link that called meanwhile found somebody who pumps
 }
 
 // grounded takes back a parcel that no link has taken; whether err is final
@@ -171,13 +179,9 @@ func (q *parcel) answered(a *answer, err error) {
 	default:
 		final = l.refused(q, err)
 	}
-	ripe := l.open != nil && !l.open.due.After(time.Now())
 	l.mu.Unlock()
 	if final {
 		q.tell(q.got.Base, err)
 	}
 	l.pump()
-	if ripe {
-		l.producer.look()
-	}
 }

@@ -141,10 +141,13 @@ func (s *stage) finish(ctx context.Context, allowed ...codec.Code) (Report, erro
 		errs = append(errs, s.poller.end())
 		s.poller = nil
 	}
-	errs = append(errs, audit(ctx, s.rec, s.broker.Address, auditSession, s.topics))
+	audited := audit(ctx, s.rec, s.broker.Address, auditSession, s.topics)
 	h, codes := s.rec.history()
+	if audited == nil { // else all that it did not read would be called lost
+		audited = judge(h)
+	}
 	// A producer that was told to stop while it waited sent nothing.
-	errs = append(errs, judge(h), unexpected(codes, s.rec, append(allowed, codec.TimedOut)...))
+	errs = append(errs, audited, unexpected(codes, s.rec, append(allowed, codec.TimedOut)...))
 	if lines := s.broker.Errors(); len(lines) > 0 {
 		errs = append(errs, fmt.Errorf("the broker's log has %d errors, the first: %s", len(lines), lines[0]))
 	}
