@@ -148,10 +148,11 @@ type reading struct {
 // read reads whole batches. Its memory is scratch's, to be dropped when
 // nothing is sent of it.
 func (r *reading) read() (err error) {
-	r.scratch = takeBuffer(min(r.most, 1<<20))
+	r.scratch = takeRead(r.most)
 	if r.scratch.b, err = r.from.Read(r.scratch.b, r.offset, r.most); err != nil {
 		return err
 	}
+	r.scratch = moveOut(r.scratch)
 	r.next, r.records = endOf(r.scratch.b, r.offset)
 	return nil
 }

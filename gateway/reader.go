@@ -67,6 +67,7 @@ func (c *conn) next() error {
 	}
 	frame, err := c.body(size)
 	if err != nil {
+		giveBuffer(frame)
 		c.release(size)
 		return c.late(err, session.Body, size)
 	}
