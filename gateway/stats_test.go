@@ -77,6 +77,21 @@ func TestCountersOfDeletedTopicsGo(t *testing.T) {
 	require.Equal(t, map[codec.Topic]TopicStats{"stays": {RecordsIn: 1, BatchesIn: 1, BytesIn: 10}}, c.readTopics())
 }
 
+// Who still has the counters of a topic that was deleted counts for the one
+// that has its name now.
+func TestATopicMadeAnewIsCounted(t *testing.T) {
+	exists := true
+	var c counts
+	c.topics.exists = func(codec.Topic) bool { return exists }
+	last := c.topic(nil, "t")
+	last.produced(3, 30)
+	exists = false
+	require.Empty(t, c.readTopics())
+	exists = true
+	c.topic(last, "t").produced(1, 10)
+	require.Equal(t, map[codec.Topic]TopicStats{"t": {RecordsIn: 1, BatchesIn: 1, BytesIn: 10}}, c.readTopics())
+}
+
 func TestDurationsFallIntoTheirBuckets(t *testing.T) {
 	var c counts
 	for _, took := range []time.Duration{0, 100 * time.Microsecond, 101 * time.Microsecond, time.Second, time.Hour} {

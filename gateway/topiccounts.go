@@ -11,6 +11,7 @@ import (
 // topicCounts are the counters of one topic.
 type topicCounts struct {
 	name                                                codec.Topic
+	gone                                                atomic.Bool // it was deleted
 	recordsIn, batchesIn, bytesIn, recordsOut, bytesOut atomic.Uint64
 }
 
@@ -38,9 +39,9 @@ type topicsCounts struct {
 // are looked for.
 const topicsPrune = 1024
 
-// topic finds the counters of a topic that exists: last, if they are its own.
+// topic finds the counters of a topic that exists: last, if they are its own still.
 func (c *counts) topic(last *topicCounts, name codec.Topic) *topicCounts {
-	if last != nil && last.name == name {
+	if last != nil && last.name == name && !last.gone.Load() {
 		return last
 	}
 	if by := c.topics.by.Load(); by != nil && (*by)[name] != nil {
@@ -60,7 +61,7 @@ func (t *topicsCounts) add(name codec.Topic) *topicCounts {
 		by = maps.Clone(*old)
 	}
 	if len(by) >= max(t.most, topicsPrune) {
-		maps.DeleteFunc(by, func(name codec.Topic, _ *topicCounts) bool { return !t.exists(name) })
+		maps.DeleteFunc(by, t.ended)
 		t.most = 2 * len(by)
 	}
 	one := &topicCounts{name: name}
@@ -78,8 +79,17 @@ func (t *topicsCounts) retain() {
 		return
 	}
 	by := maps.Clone(*old)
-	maps.DeleteFunc(by, func(name codec.Topic, _ *topicCounts) bool { return !t.exists(name) })
+	maps.DeleteFunc(by, t.ended)
 	t.by.Store(&by)
+}
+
+// ended says whether a topic does not exist any more; whoever still has its
+// counters looks for new ones.
+func (t *topicsCounts) ended(name codec.Topic, one *topicCounts) bool {
+	if !t.exists(name) {
+		one.gone.Store(true)
+	}
+	return one.gone.Load()
 }
 
 func (c *counts) readTopics() map[codec.Topic]TopicStats {
