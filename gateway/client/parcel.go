@@ -108,9 +108,12 @@ func (q *parcel) tell(base codec.Offset, err error) {
 		}
 	}
 	l := q.lane
+	if err != nil {
+		l.producer.note(err) // before a Flush can find that nothing is left
+	}
 	l.mu.Lock()
 	l.remove(q)
 	l.mu.Unlock()
-	l.producer.ended(err)
+	l.producer.ended()
 	q.drop()
 }

@@ -68,16 +68,22 @@ func (p *Producer) records(marks []uint64) (n int) {
 	return n
 }
 
-// ended notes that a parcel was told.
-func (p *Producer) ended(err error) {
-	if err == nil && p.waiting.Load() == 0 {
+// note keeps the first error for Flush.
+func (p *Producer) note(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.first == nil {
+		p.first = err
+	}
+}
+
+// ended wakes those who wait for parcels to be told.
+func (p *Producer) ended() {
+	if p.waiting.Load() == 0 {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err != nil && p.first == nil {
-		p.first = err
-	}
 	close(p.change)
 	p.change = make(chan struct{})
 }
