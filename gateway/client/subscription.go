@@ -36,16 +36,19 @@ func (s *subscription) answered(a *answer, err error) {
 	l := s.link
 	l.mu.Lock()
 	s.id = s.got.Subscription
-	dropped := s.dropped
-	if !dropped && l.err == nil {
+	dropped, lost := s.dropped, l.err
+	if !dropped && lost == nil {
 		l.subs[s.id] = s
 	}
 	l.mu.Unlock()
-	if dropped {
+	switch {
+	case lost != nil: // whoever ended the link did not find it there
+		s.end(codec.Errorf(codec.Unavailable, "connection to %s lost: %v", l.address, lost))
+	case dropped:
 		s.client.spawn(s.leave)
-		return
+	default:
+		s.cursor.begun(s)
 	}
-	s.cursor.begun(s)
 }
 
 func (s *subscription) left() {}
