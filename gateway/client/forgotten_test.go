@@ -65,3 +65,18 @@ func TestABatchBehindOneThatWasGivenUp(t *testing.T) {
 	}
 	require.Error(t, p.Close(t.Context()))
 }
+
+// Close tells what never left TIMED_OUT, also while a server is being looked
+// for: an end of the search that Close brought about is nobody's error.
+func TestCloseWhileAServerIsLookedFor(t *testing.T) {
+	p, dialed, fail := unlucky(t, ProducerOptions{Linger: -1})
+	defer close(fail)
+	told := make(chan error, 1)
+	require.NoError(t, p.Produce(t.Context(), codec.Record{}, func(_ codec.Partition, _ codec.Offset, err error) { told <- err }))
+	<-dialed
+	p.cancel() // as Close does, before it tells those who are left
+	require.ErrorIs(t, <-told, codec.E(codec.TimedOut))
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.Error(t, p.Close(over))
+}

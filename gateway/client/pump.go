@@ -148,6 +148,9 @@ func (l *lane) connect() bool {
 	l.dialing = true
 	ok := p.client.spawn(func() {
 		_, err := p.client.leader(p.ctx, l.tp)
+		if p.ctx.Err() != nil {
+			err = errNotSent
+		}
 		l.mu.Lock()
 		l.dialing = false
 		given := l.unreachable(err)
