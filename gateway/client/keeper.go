@@ -16,7 +16,7 @@ func (p *Producer) keep() {
 		now := time.Now()
 		if now.Sub(asked) >= p.client.options.MetadataAge {
 			asked = now
-			p.client.refresh(p.topic, p.grow)
+			p.client.refresh(p.topic, p)
 		}
 		next := asked.Add(p.client.options.MetadataAge)
 		for _, l := range *p.lanes.Load() {

@@ -170,7 +170,7 @@ func (q *parcel) answered(a *answer, err error) {
 	if err == nil {
 		err = placed(a, &q.got)
 	}
-	err = l.producer.client.heed(l.tp, err, l.producer.grow)
+	err = l.producer.client.heed(l.tp, err, l.producer)
 	l.mu.Lock()
 	l.aloft--
 	final := q.stage == flying

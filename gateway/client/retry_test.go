@@ -193,3 +193,32 @@ func TestPartitionsThatWereAdded(t *testing.T) {
 	require.NoError(t, p.Close(t.Context()))
 	require.Contains(t, m.topics["t"][2].stored(t), "new")
 }
+
+// Two producers that ask at the same time are told both.
+func TestPartitionsThatWereAddedAreToldToEachProducer(t *testing.T) {
+	m := newMemory("t", 1)
+	addr, _ := serve(t, m, "127.0.0.1:0")
+	c := dial(t, Options{}, addr)
+	var all [2]*Producer
+	for i := range all {
+		var err error
+		all[i], err = c.Producer(t.Context(), "t", ProducerOptions{})
+		require.NoError(t, err)
+	}
+	m.mu.Lock() // the broker says nothing yet
+	m.make("t", 2)
+	for _, p := range all {
+		c.refresh("t", p)
+	}
+	m.mu.Unlock()
+	for asking := true; asking; {
+		c.mu.Lock()
+		_, asking = c.asking["t"]
+		c.mu.Unlock()
+	}
+	c.Close() // whoever was asking has told
+	for _, p := range all {
+		require.Equal(t, 3, p.Partitions())
+		require.NoError(t, p.Close(t.Context()))
+	}
+}

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/troupe-mq/troupe/codec"
 )
@@ -46,8 +47,8 @@ func (c *Client) learn(tp codec.TopicPartition, address string) {
 }
 
 // heed takes a hint out of an answer's error and returns the error: an
-// address of the leader, or that what is known is old. then is as in refresh.
-func (c *Client) heed(tp codec.TopicPartition, err error, then func(partitions int)) error {
+// address of the leader, or that what is known is old. who is as in refresh.
+func (c *Client) heed(tp codec.TopicPartition, err error, who *Producer) error {
 	var e *codec.Error
 	if err == nil || !errors.As(err, &e) {
 		return err
@@ -56,19 +57,19 @@ func (c *Client) heed(tp codec.TopicPartition, err error, then func(partitions i
 	case e.Code == codec.NotLeader && e.Leader != "":
 		c.learn(tp, e.Leader)
 	case e.Code == codec.NotLeader || e.Code == codec.UnknownTopic || e.Code == codec.UnknownPartition:
-		c.refresh(tp.Topic, then)
+		c.refresh(tp.Topic, who)
 	}
 	return err
 }
 
 // refresh asks for a topic's metadata beside whatever else goes on, unless it
-// is being asked for; then, when it is not nil, is told how many partitions
+// is being asked for; who, when it is not nil, is told how many partitions
 // there are.
-func (c *Client) refresh(topic codec.Topic, then func(partitions int)) {
+func (c *Client) refresh(topic codec.Topic, who *Producer) {
 	c.mu.Lock()
-	busy := c.asking[topic]
-	if !busy {
-		c.asking[topic] = true
+	all, busy := c.asking[topic]
+	if !busy || who != nil && !slices.Contains(all, who) {
+		c.asking[topic] = append(all, who)
 	}
 	c.mu.Unlock()
 	if busy {
@@ -76,18 +77,24 @@ func (c *Client) refresh(topic codec.Topic, then func(partitions int)) {
 	}
 	ok := c.spawn(func() {
 		m, err := c.topicMetadata(c.ctx, topic)
-		c.mu.Lock()
-		delete(c.asking, topic)
-		c.mu.Unlock()
-		if err == nil && then != nil {
-			then(len(m.Partitions))
+		for _, p := range c.asked(topic) {
+			if err == nil && p != nil {
+				p.grow(len(m.Partitions))
+			}
 		}
 	})
 	if !ok {
-		c.mu.Lock()
-		delete(c.asking, topic)
-		c.mu.Unlock()
+		c.asked(topic)
 	}
+}
+
+// asked ends the asking for a topic's metadata; those who wanted to know.
+func (c *Client) asked(topic codec.Topic) []*Producer {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := c.asking[topic]
+	delete(c.asking, topic)
+	return all
 }
 
 // topicMetadata asks for a topic's metadata and keeps who leads what.
