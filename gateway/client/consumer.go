@@ -74,7 +74,10 @@ func (c *Client) Consumer(ctx context.Context, topic codec.Topic, o ConsumerOpti
 			wanted = append(wanted, codec.Partition(i))
 		}
 	}
-	for _, p := range wanted {
+	for i, p := range wanted {
+		if o.Partitions != nil && slices.Contains(wanted[:i], p) { // it would be read twice
+			return nil, codec.Errorf(codec.InvalidArgument, "partition %d of %q is named twice", p, topic)
+		}
 		if p < 0 || int(p) >= len(t.Partitions) {
 			return nil, codec.Errorf(codec.UnknownPartition, "partition %d of %q: it has %d", p, topic, len(t.Partitions))
 		}

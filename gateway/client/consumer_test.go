@@ -386,3 +386,28 @@ func TestPollSaysWhatKeepsRecordsAway(t *testing.T) {
 	_, err = n.Poll(t.Context())
 	require.ErrorContains(t, err, `the consumer of "t" is closed`)
 }
+
+// Pauses are short again once a server that does not push answers.
+func TestAFetchThatGoesWellEndsTheLongPauses(t *testing.T) {
+	n := &Consumer{topic: "t", options: ConsumerOptions{}.withDefaults(), wake: make(chan struct{}, 1)}
+	u := n.add(0, 0)
+	s := &subscription{cursor: u, ended: make(chan error, 1)}
+	require.True(t, u.enter(s))
+	for range 10 {
+		u.pause.NextBackOff()
+	}
+	u.arrived(s, &codec.Fetched{}, &answer{})
+	require.Less(t, u.pause.NextBackOff(), 50*time.Millisecond)
+}
+
+// A partition that is named twice would be read twice, without a word.
+func TestAConsumerOfAPartitionNamedTwice(t *testing.T) {
+	addr, _ := serve(t, newMemory("t", 2), "127.0.0.1:0")
+	c := dial(t, Options{}, addr)
+	n, err := c.Consumer(t.Context(), "t", ConsumerOptions{Partitions: []codec.Partition{1, 0, 1}})
+	if err == nil {
+		n.Close()
+	}
+	require.ErrorIs(t, err, codec.E(codec.InvalidArgument))
+	require.ErrorContains(t, err, "partition 1 of \"t\" is named twice")
+}

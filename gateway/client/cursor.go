@@ -100,6 +100,7 @@ func (u *cursor) arrived(s *subscription, f *codec.Fetched, a *answer) {
 		}
 	}
 	u.trouble = nil
+	u.pause.Reset()
 	u.tellEnd(f.HighWatermark)
 	u.list()
 }
