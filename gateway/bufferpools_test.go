@@ -31,10 +31,11 @@ func TestLargeReadsUseTheirMemoryAgain(t *testing.T) {
 			r.drop()
 		}
 		read()
+		const times, misses = 200, 8 // a goroutine that changes its core does not find what it gave
 		require.Less(t, allocated(func() {
-			for range 50 {
+			for range times {
 				read()
 			}
-		}), uint64(10*size), "%d bytes", size)
+		}), uint64(misses*max(2*size, 1<<readsMin)), "%d bytes", size)
 	}
 }
