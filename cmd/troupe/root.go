@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -26,13 +27,24 @@ type streams struct {
 func run(ctx context.Context, args []string, in io.Reader, out, err io.Writer) error {
 	root := newRoot(streams{in, reader{out}, err, isTerminal(err), !isTerminal(out)})
 	root.SetArgs(args)
-	if err := root.ExecuteContext(ctx); !errors.Is(err, errGone) {
+	if err := root.ExecuteContext(ctx); !onlyGone(err) {
 		return err
 	}
 	return nil
 }
 
 var errGone = errors.New("nobody reads the output any more")
+
+// onlyGone says whether errGone is all that failed.
+func onlyGone(err error) bool {
+	switch e := err.(type) {
+	case interface{ Unwrap() []error }:
+		return !slices.ContainsFunc(e.Unwrap(), func(one error) bool { return !onlyGone(one) })
+	case interface{ Unwrap() error }:
+		return onlyGone(e.Unwrap())
+	}
+	return err == errGone
+}
 
 // reader is where results go: somebody reads them, and may stop.
 type reader struct{ io.Writer }
