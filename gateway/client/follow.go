@@ -137,14 +137,21 @@ func (u *cursor) heed(err error) {
 		u.outOfRange(err)
 		return
 	}
-	n.mu.Lock()
-	if !mayHelp(err) {
-		if !u.sought {
-			u.fail(err)
-		}
-		n.mu.Unlock()
+	if mayHelp(err) {
+		u.wait(err)
 		return
 	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !u.sought {
+		u.fail(err)
+	}
+}
+
+// wait rests a while because of a trouble that may pass.
+func (u *cursor) wait(err error) {
+	n := u.consumer
+	n.mu.Lock()
 	u.trouble = err
 	pause := time.NewTimer(u.pause.NextBackOff())
 	n.mu.Unlock()
@@ -163,10 +170,14 @@ func (u *cursor) outOfRange(why error) {
 		return
 	}
 	n.mu.Lock()
+	if !u.sought && u.next >= oldest && u.next <= newest {
+		n.mu.Unlock()
+		u.wait(why) // it has changed since, or two replicas do not know the same
+		return
+	}
 	defer n.mu.Unlock()
 	switch {
 	case u.sought:
-	case u.next >= oldest && u.next <= newest: // it has changed since
 	case u.next > newest:
 		u.fail(why)
 	case n.options.SkipTrimmed:
