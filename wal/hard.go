@@ -52,6 +52,7 @@ type hardFile struct {
 	name     string
 	sequence uint64 // of the newest slot
 	now      Hard
+	slot     []byte // the newest as it was read, until confirm
 }
 
 // encode makes one slot.
@@ -122,10 +123,21 @@ func (h *hardFile) read() (found bool, err error) {
 			return false, fmt.Errorf("read hard state: %w", err)
 		}
 		if s, sequence, ok := decodeHard(p[:n]); ok && (!found || sequence > h.sequence) {
-			h.now, h.sequence, found = s, sequence, true
+			h.now, h.sequence, h.slot, found = s, sequence, p, true
 		}
 	}
 	return found, nil
+}
+
+// confirm makes the slot that was read durable, by writing it over itself: it
+// may be one whose fsync failed, and which only the page cache has. Until then
+// the other slot must not be written, for it alone is known to be on the disk.
+func (h *hardFile) confirm() error {
+	if err := h.put(h.sequence, h.slot); err != nil {
+		return err
+	}
+	h.slot = nil
+	return nil
 }
 
 // write makes next durable in the older slot.
@@ -134,13 +146,21 @@ func (h *hardFile) write(next Hard) error {
 	if err != nil {
 		return err
 	}
-	if err := h.file.WriteAt(int64((h.sequence+1)%2)*hardSlotBytes, p); err != nil {
+	if err := h.put(h.sequence+1, p); err != nil {
+		return err
+	}
+	h.sequence++
+	h.now = next
+	return nil
+}
+
+// put writes the slot that is the turn of sequence, and fsyncs it.
+func (h *hardFile) put(sequence uint64, slot []byte) error {
+	if err := h.file.WriteAt(int64(sequence%2)*hardSlotBytes, slot); err != nil {
 		return fmt.Errorf("write hard state: %w", err)
 	}
 	if err := h.file.Sync(); err != nil {
 		return &SyncFailed{fmt.Errorf("hard state: %w", err)}
 	}
-	h.sequence++
-	h.now = next
 	return nil
 }

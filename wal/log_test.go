@@ -254,14 +254,14 @@ func TestTheHardStateIsFoundAgain(t *testing.T) {
 
 func TestATornHardStateLeavesTheOneBefore(t *testing.T) {
 	b := newBench(t, Options{})
-	require.NoError(t, b.Log.Write(&Write{Vote: &Vote{Term: 5, For: 3}})) // sequence 3, behind Create and Open: slot 1
+	require.NoError(t, b.Log.Write(&Write{Vote: &Vote{Term: 5, For: 3}})) // sequence 2, behind Create: slot 0
 	require.NoError(t, b.Log.Close())
 	name := filepath.Join(b.dir, hardName)
 	whole, err := os.ReadFile(name)
 	require.NoError(t, err)
 	for at := range 64 {
 		p := append([]byte(nil), whole...)
-		p[hardSlotBytes+at] ^= 0x40
+		p[at] ^= 0x40
 		require.NoError(t, os.WriteFile(name, p, 0o600))
 		h, err := openHard(OS{}, name)
 		require.NoError(t, err)

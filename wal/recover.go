@@ -32,6 +32,7 @@ type recovery struct {
 	opts  Options
 	visit func(*Entry)
 	hard  *hardFile
+	read  Hard // as it was on the disk
 	x     *Index
 
 	files  []codec.Index
@@ -73,6 +74,11 @@ func Open(fs FS, dir string, o Options, visit func(*Entry)) (*Opened, error) {
 
 func (r *recovery) open() (o *Opened, err error) {
 	if r.hard, err = openHard(r.fs, r.path(hardName)); err != nil {
+		return nil, err
+	}
+	r.read = r.hard.now
+	// Nothing is removed for what is perhaps not durable.
+	if err := r.hard.confirm(); err != nil {
 		return nil, err
 	}
 	snap, err := newestSnapshot(r.fs, r.path(snapshotDir), r.hard.now.Before)

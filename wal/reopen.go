@@ -110,8 +110,9 @@ func (r *recovery) settleHard(l *Log) error {
 		next.Term, next.Vote = term, 0
 	}
 	next.Durable = l.synced
-	// It is written in any case: the slot that was read may be one whose fsync
-	// failed, and which only the page cache has.
+	if next.Commit == r.read.Commit && next.Durable == r.read.Durable && next.Term == r.read.Term {
+		return nil
+	}
 	return l.hard.write(next)
 }
 
