@@ -30,13 +30,7 @@ func Create(fs FS, dir string, h Hard) error {
 }
 
 func createIn(fs FS, dir string, h Hard) (err error) {
-	for _, d := range []string{dir, filepath.Join(dir, walDir), filepath.Join(dir, segmentDir), filepath.Join(dir, snapshotDir)} {
-		if err := fs.MkdirAll(d); err != nil {
-			return err
-		}
-	}
-	// An empty file whose name is an index makes that the library's first.
-	if err := makeEmpty(fs, filepath.Join(dir, walDir, walName(h.Before+1))); err != nil {
+	if err := incarnation(h.Log).create(fs, dir, h); err != nil {
 		return err
 	}
 	f, err := fs.Open(filepath.Join(dir, hardName), true)
@@ -46,9 +40,6 @@ func createIn(fs FS, dir string, h Hard) (err error) {
 	defer func() { err = errors.Join(err, f.Close()) }()
 	hard := &hardFile{file: f, name: hardName}
 	if err := hard.write(h); err != nil {
-		return err
-	}
-	if err := fs.SyncDir(filepath.Join(dir, walDir)); err != nil {
 		return err
 	}
 	return fs.SyncDir(dir)

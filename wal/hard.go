@@ -13,6 +13,9 @@ import (
 type Hard struct {
 	Group   codec.GroupID
 	Replica codec.ReplicaID
+	// Log is the number of the log that counts: each snapshot installed from
+	// another replica begins another one, in directories of its own.
+	Log uint64
 
 	Term   codec.Term
 	Vote   codec.ReplicaID
@@ -40,9 +43,10 @@ type Hard struct {
 
 const (
 	hardMagic     = 0x54525048 // "TRPH"
-	hardVersion   = 1
+	hardVersion   = 2          // version 1 has no Log
 	hardSlotBytes = 4096
-	hardFixed     = 4 + 2 + 2 + 8 + 8*12 // magic, version, conf length, sequence, twelve numbers
+	hardFixed     = hardHead + 8*13 // thirteen numbers
+	hardHead      = 4 + 2 + 2 + 8   // magic, version, conf length, sequence
 	hardConfMax   = hardSlotBytes - hardFixed - 4
 )
 
@@ -69,6 +73,7 @@ func (h *Hard) encode(sequence uint64) ([]byte, error) {
 	for _, v := range []uint64{
 		uint64(h.Group), uint64(h.Replica), uint64(h.Term), uint64(h.Vote), uint64(h.Commit), uint64(h.Durable),
 		uint64(h.Before), uint64(h.BeforeTerm), uint64(h.Start), uint64(h.Next), uint64(h.AppendTime), uint64(h.ConfAsOf),
+		h.Log,
 	} {
 		p = be.AppendUint64(p, v)
 	}
@@ -80,19 +85,30 @@ func (h *Hard) encode(sequence uint64) ([]byte, error) {
 // decodeHard reads one slot; ok is false when it does not hold.
 func decodeHard(p []byte) (h Hard, sequence uint64, ok bool) {
 	be := binary.BigEndian
-	if len(p) < hardFixed+4 || be.Uint32(p) != hardMagic || be.Uint16(p[4:]) != hardVersion {
+	if len(p) < hardHead || be.Uint32(p) != hardMagic {
 		return h, 0, false
 	}
-	end := hardFixed + int(be.Uint16(p[6:]))
+	fixed := hardFixed
+	switch be.Uint16(p[4:]) {
+	case hardVersion:
+	case 1:
+		fixed -= 8
+	default:
+		return h, 0, false
+	}
+	end := fixed + int(be.Uint16(p[6:]))
 	if end+4 > len(p) || be.Uint32(p[end:]) != codec.CRC32C(p[:end]) {
 		return h, 0, false
 	}
-	n := func(i int) uint64 { return be.Uint64(p[16+8*i:]) }
+	n := func(i int) uint64 { return be.Uint64(p[hardHead+8*i:]) }
 	h = Hard{
 		Group: codec.GroupID(n(0)), Replica: codec.ReplicaID(n(1)), Term: codec.Term(n(2)), Vote: codec.ReplicaID(n(3)),
 		Commit: codec.Index(n(4)), Durable: codec.Index(n(5)), Before: codec.Index(n(6)), BeforeTerm: codec.Term(n(7)),
 		Start: codec.Offset(n(8)), Next: codec.Offset(n(9)), AppendTime: codec.Millis(n(10)), ConfAsOf: codec.Index(n(11)),
-		Conf: append([]byte(nil), p[hardFixed:end]...),
+		Conf: append([]byte(nil), p[fixed:end]...),
+	}
+	if fixed == hardFixed {
+		h.Log = n(12)
 	}
 	return h, be.Uint64(p[8:]), true
 }

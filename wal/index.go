@@ -3,7 +3,6 @@ package wal
 import (
 	"fmt"
 	"math"
-	"path/filepath"
 	"sort"
 
 	"github.com/troupe-mq/troupe/codec"
@@ -16,6 +15,7 @@ import (
 type Index struct {
 	fs  FS
 	dir string // of the segments
+	wal string // the directory of the descriptors
 
 	before     codec.Index // the entry before the first
 	beforeTerm codec.Term
@@ -90,9 +90,11 @@ type placed struct {
 	end   mark2
 }
 
-func newIndex(fs FS, dir string, h Hard, o Options) *Index {
+// newIndex is of the log that h names, in the directory of a replica.
+func newIndex(fs FS, replica string, h Hard, o Options) *Index {
+	n := incarnation(h.Log)
 	x := &Index{
-		fs: fs, dir: dir, before: h.Before, beforeTerm: h.BeforeTerm, last: h.Before,
+		fs: fs, dir: n.dir(replica, segmentDir), wal: n.dir(replica, walDir), before: h.Before, beforeTerm: h.BeforeTerm, last: h.Before,
 		active: segment{base: noSegment}, next: h.Next, appends: h.AppendTime, start: h.Start,
 		commit: h.Before, cacheMax: o.CacheBytes,
 	}
@@ -299,9 +301,11 @@ func (x *Index) Term(i codec.Index) (term codec.Term, ok bool) {
 	return x.terms[n-1].Term, true
 }
 
-// Entries are entries [lo, hi) from memory, at least one and no more than
-// maxBytes of data; ok is false when they are no longer in memory, and
-// ReadEntries has them. The caller must not change them.
+// Entries are entries [lo, hi) from memory, each with its Place, at least one
+// and no more than maxBytes of data; ok is false when they are no longer in
+// memory, and ReadEntries has them. The caller must not change them. The slice
+// is the index's own and holds until its next change: who keeps it, or hands it
+// to the lane, clones it. The Data in it never change.
 func (x *Index) Entries(lo, hi codec.Index, maxBytes uint64) (out []Entry, ok bool) {
 	first := x.last - codec.Index(len(x.cache)) + 1
 	if lo < first || hi > x.last+1 || lo >= hi {
@@ -319,13 +323,11 @@ func (x *Index) Entries(lo, hi codec.Index, maxBytes uint64) (out []Entry, ok bo
 }
 
 // ReadEntries reads entries [lo, hi) from the disk, at least one and no more
-// than maxBytes of data. It may run beside the writer: entries that the index
-// has do not change.
+// than maxBytes of data, each with its Place. It uses nothing of the index that
+// changes. Entries that no cut can take away, such as the committed ones, may be
+// read anywhere, beside the writer, whatever it cuts above them; others on the
+// log's lane. Errors: ErrGone when the log holds lo no longer,
+// Corrupt, or the disk's.
 func (x *Index) ReadEntries(lo, hi codec.Index, maxBytes uint64) ([]Entry, error) {
-	dir := filepath.Join(filepath.Dir(x.dir), walDir)
-	files, _, err := listWAL(x.fs, dir)
-	if err != nil {
-		return nil, err
-	}
-	return readEntries(x.fs, dir, files, lo, hi, maxBytes)
+	return readBeside(x.fs, x.wal, lo, hi, maxBytes)
 }

@@ -55,7 +55,7 @@ func Inspect(fs FS, dir string, visit func(*Inspection) error) (*Report, error) 
 		return &in.report, err
 	}
 	if in.damage == nil && in.report.Last < max(hard.now.Commit, hard.now.Durable) {
-		in.damage = corruptf(filepath.Join(dir, walDir), -1, "the log ends at entry %d, but entry %d was durable", in.report.Last, max(hard.now.Commit, hard.now.Durable))
+		in.damage = corruptf(in.path(walDir), -1, "the log ends at entry %d, but entry %d was durable", in.report.Last, max(hard.now.Commit, hard.now.Durable))
 	}
 	return &in.report, in.damage
 }
@@ -69,16 +69,21 @@ type inspector struct {
 	proven codec.Index // entries up to it were fsynced: a bad one is damage
 }
 
+// path is a directory of the log that the hard state names.
+func (in *inspector) path(kind string) string {
+	return incarnation(in.report.Hard.Log).dir(in.dir, kind)
+}
+
 // run shows meet every entry of the log.
 func (in *inspector) run(meet func(found) error) error {
-	list, _, err := listSnapshots(in.fs, filepath.Join(in.dir, snapshotDir))
+	list, _, err := listSnapshots(in.fs, in.path(snapshotDir))
 	if err != nil {
 		return err
 	}
 	if len(list) > 0 {
 		in.report.Snapshot = list[len(list)-1]
 	}
-	dir := filepath.Join(in.dir, walDir)
+	dir := in.path(walDir)
 	files, _, err := listWAL(in.fs, dir)
 	if err != nil {
 		return err
@@ -130,7 +135,7 @@ func (in *inspector) meet(f found) error {
 	in.report.Last = f.Index
 	run, ok, err := f.batches()
 	if err != nil {
-		in.blame(corruptf(filepath.Join(in.dir, walDir), f.At, "entry %d: %v", f.Index, err))
+		in.blame(corruptf(in.path(walDir), f.At, "entry %d: %v", f.Index, err))
 	}
 	if !ok {
 		return in.show(&Inspection{Entry: f.Entry, Synced: f.Synced, Damage: err})
@@ -162,7 +167,7 @@ func (in *inspector) show(i *Inspection) error {
 }
 
 func (in *inspector) payload(i *Inspection) error {
-	dir := filepath.Join(in.dir, segmentDir)
+	dir := in.path(segmentDir)
 	b, err := readPayload(in.fs, dir, i.Place, int(i.Descriptor.Size))
 	if err == nil {
 		epoch, _ := codec.EpochOf(i.Term)

@@ -16,12 +16,17 @@ import (
 //	wal/00000000000000000002  descriptors, from that index on (tidwall/wal)
 //	seg/00000000000000000000.seg  batches, from that offset on
 //	snap/00000000000000000900     a state machine as of that index
+//
+// After the n-th Install the last three are wal.n, seg.n and snap.n.
 type Log struct {
 	fs   FS
 	dir  string
 	hard *hardFile
 	wal  *engine
 	seg  segmentWriter
+
+	snapshots  string // the directory of the snapshots
+	cacheBytes int    // of an Index, for the next log
 
 	synced codec.Index // entries up to it are fsynced
 	sync   bool        // fsync before Write returns

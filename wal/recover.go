@@ -73,7 +73,7 @@ func Open(fs FS, dir string, o Options, visit func(*Entry)) (*Opened, error) {
 }
 
 func (r *recovery) open() (o *Opened, err error) {
-	if r.hard, err = openHard(r.fs, r.path(hardName)); err != nil {
+	if r.hard, err = openHard(r.fs, filepath.Join(r.dir, hardName)); err != nil {
 		return nil, err
 	}
 	r.read = r.hard.now
@@ -91,7 +91,7 @@ func (r *recovery) open() (o *Opened, err error) {
 	}
 	h := r.hard.now
 	r.proven = max(h.Durable, h.Before, h.Commit)
-	r.x = newIndex(r.fs, r.path(segmentDir), h, r.opts)
+	r.x = newIndex(r.fs, r.dir, h, r.opts)
 	if err := r.finishTruncation(); err != nil {
 		return nil, err
 	}
@@ -118,7 +118,10 @@ func (r *recovery) open() (o *Opened, err error) {
 	return &Opened{Log: log, Index: r.x, Hard: log.hard.now, Snapshot: snap, Cut: r.cut}, nil
 }
 
-func (r *recovery) path(name string) string { return filepath.Join(r.dir, name) }
+// path is a directory of the log that the hard state names.
+func (r *recovery) path(kind string) string {
+	return incarnation(r.hard.now.Log).dir(r.dir, kind)
+}
 
 // finishTruncation completes what the library began when it cut the log: a
 // file X.END was whole and durable before it got its name, so files from X on

@@ -69,6 +69,7 @@ func (r *recovery) writer() (*Log, error) {
 		return nil, err
 	}
 	l := &Log{fs: r.fs, dir: r.dir, hard: r.hard, sync: !r.opts.NoSync, synced: r.proven}
+	l.snapshots, l.cacheBytes = r.path(snapshotDir), r.opts.CacheBytes
 	l.seg = segmentWriter{fs: r.fs, dir: r.path(segmentDir), bytesMax: r.opts.SegmentBytes}
 	if err := r.fill(l); err != nil {
 		r.hard = nil // closed with the log
@@ -99,7 +100,10 @@ func (r *recovery) fill(l *Log) (err error) {
 	if err := l.syncAll(); err != nil {
 		return err
 	}
-	return r.settleHard(l)
+	if err := r.settleHard(l); err != nil {
+		return err
+	}
+	return incarnation(l.hard.now.Log).removeOthers(r.fs, r.dir)
 }
 
 // settleHard writes down what was just proved, with a term at least that of

@@ -54,9 +54,13 @@ func (l *Log) Rest(commit codec.Index) error {
 }
 
 // SetConf writes a new configuration down: conf is raft's ConfState as of
-// entry asOf, which must be durable.
+// entry asOf, which must be durable. It never goes back; that of an installed
+// snapshot may be ahead of the log until entry asOf is there.
 func (l *Log) SetConf(conf []byte, asOf codec.Index) error {
 	return l.setHard(func(h *Hard) {
+		if asOf < h.ConfAsOf {
+			panic(fmt.Sprintf("wal: configuration of %s as of entry %d, it has that of %d", l.dir, asOf, h.ConfAsOf))
+		}
 		h.Conf, h.ConfAsOf = conf, asOf
 		h.Commit = max(h.Commit, min(asOf, l.synced))
 	})

@@ -111,16 +111,46 @@ func entryAt(p []byte, at int) (e Entry, synced codec.Index, ok bool) {
 	return e, 0, false
 }
 
+// walFile is one file of a WAL: the index of its first entry, and its name.
+type walFile struct {
+	first codec.Index
+	name  string
+}
+
+func walFiles(firsts []codec.Index) []walFile {
+	files := make([]walFile, len(firsts))
+	for i, first := range firsts {
+		files[i] = walFile{first, walName(first)}
+	}
+	return files
+}
+
+// errAbsent says that the WAL ends before an entry.
+var errAbsent = errors.New("entry is in no WAL file")
+
 // readEntries reads entries [lo, hi) from their files, at least one and no
 // more than maxBytes of data. files are the first indexes of the WAL files.
-// It touches nothing that the writer changes, so it may run beside it.
+// Where it is called nobody writes.
 func readEntries(fs FS, dir string, files []codec.Index, lo, hi codec.Index, maxBytes uint64) (out []Entry, err error) {
+	out, err = readFiles(fs, dir, walFiles(files), lo, hi, maxBytes)
+	if errors.Is(err, errAbsent) && len(out) > 0 {
+		return out, nil
+	}
+	if errors.Is(err, errAbsent) {
+		return nil, corruptf(dir, -1, "entry %d is in no WAL file", lo)
+	}
+	return out, err
+}
+
+// readFiles is readEntries of files by name. Where they end before hi without
+// damage it returns what there is, and errAbsent.
+func readFiles(fs FS, dir string, files []walFile, lo, hi codec.Index, maxBytes uint64) (out []Entry, err error) {
 	bytes := uint64(0)
-	for i, first := range files {
-		if i+1 < len(files) && files[i+1] <= lo {
+	for i, file := range files {
+		if i+1 < len(files) && files[i+1].first <= lo {
 			continue
 		}
-		name := filepath.Join(dir, walName(first))
+		first, name := file.first, filepath.Join(dir, file.name)
 		if want := lo + codec.Index(len(out)); first > want {
 			// The file before it ends in zeros that are no room: it was left.
 			return nil, corruptf(name, -1, "the file begins at entry %d, and entry %d is in none before it", first, want)
@@ -149,8 +179,5 @@ func readEntries(fs FS, dir string, files []codec.Index, lo, hi codec.Index, max
 			return nil, &Corrupt{File: name, At: good, Why: bad.Error()}
 		}
 	}
-	if len(out) == 0 {
-		return nil, corruptf(dir, -1, "entry %d is in no WAL file", lo)
-	}
-	return out, nil
+	return out, errAbsent
 }

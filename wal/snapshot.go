@@ -123,7 +123,7 @@ func (l *Log) writeSnapshot(s Snapshot) (previous codec.Index, err error) {
 			return 0, err
 		}
 	}
-	dir := filepath.Join(l.dir, snapshotDir)
+	dir := l.snapshots
 	name := filepath.Join(dir, snapshotName(s.Index))
 	if err := writeWhole(l.fs, name+".new", s.encode()); err != nil {
 		return 0, err

@@ -24,9 +24,9 @@ type View struct {
 	epochs []EpochStart
 }
 
-// ErrGone says that retention removed a segment of an older view: take the
-// new one and read again.
-var ErrGone = errors.New("segment is gone: take the newest view")
+// ErrGone says that retention, a cut or a snapshot took away what an older view
+// or index had: take the newest and read again.
+var ErrGone = errors.New("it is gone from the log: take the newest view")
 
 // View publishes what is committed now.
 func (x *Index) View() *View {

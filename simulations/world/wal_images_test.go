@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -25,8 +26,10 @@ type logModel struct {
 	promised map[codec.Index]wal.Entry   // and are these
 	most     codec.Index                 // no entry above it was ever written
 	term     codec.Term                  // a vote in it was promised
+	vote     codec.ReplicaID             // this one
 	start    codec.Offset                // committed, may be retained up to here
 	snapshot codec.Index                 // promised
+	log      uint64                      // the number of installs
 }
 
 // logPlay is one log, its model, and the disk below.
@@ -38,6 +41,7 @@ type logPlay struct {
 	log   *wal.Log
 	x     *wal.Index
 	model logModel
+	next  *logModel // what an install on its way makes of it
 	term  codec.Term
 }
 
@@ -62,7 +66,7 @@ func (p *logPlay) create() {
 
 func (p *logPlay) open() {
 	o, err := wal.Open(p.disk.Mount(), p.dir, p.opts, nil)
-	require.NoError(p.t, err)
+	p.must(err)
 	p.log, p.x = o.Log, o.Index
 }
 
@@ -121,23 +125,26 @@ func (p *logPlay) write(w *wal.Write) {
 		p.model.entries[e.Index] = append(p.model.entries[e.Index], e)
 		p.model.most = max(p.model.most, e.Index)
 	}
-	require.NoError(p.t, p.log.Write(w))
+	p.must(p.log.Write(w))
 	p.x.Add(w.Entries)
+	last := w.Entries[len(w.Entries)-1].Index
 	for _, e := range w.Entries {
-		p.model.promised[e.Index] = e
 		p.model.entries[e.Index] = []wal.Entry{e}
-		p.model.least = e.Index
+		p.model.promised[e.Index] = e
 	}
-	for i := p.model.least + 1; i <= p.model.most; i++ {
+	if !p.opts.NoSync {
+		p.model.least = last
+	}
+	for i := last + 1; i <= p.model.most; i++ {
 		delete(p.model.entries, i)
 	}
-	p.model.most = p.model.least
+	p.model.most = last
 }
 
 func (p *logPlay) vote(term codec.Term) {
 	p.term = term
-	require.NoError(p.t, p.log.Write(&wal.Write{Vote: &wal.Vote{Term: term, For: 3}}))
-	p.model.term = term
+	p.must(p.log.Write(&wal.Write{Vote: &wal.Vote{Term: term, For: 3}}))
+	p.model.term, p.model.vote = term, 3
 }
 
 func (p *logPlay) commit() { p.x.Commit(p.x.Last()) }
@@ -146,20 +153,35 @@ func (p *logPlay) retain(start codec.Offset) {
 	p.x.SetStart(start)
 	p.model.start = start
 	if d := p.x.Drop(1 << 60); d != nil {
-		require.NoError(p.t, p.log.Retain(d))
+		p.must(p.log.Retain(d))
 	}
 }
 
 func (p *logPlay) snap(index codec.Index) {
 	term, _ := p.x.Term(index)
-	_, err := p.log.WriteSnapshot(wal.Snapshot{Index: index, Term: term, Data: fmt.Appendf(nil, "as of %d", index)})
-	require.NoError(p.t, err)
+	_, err := p.log.WriteSnapshot(wal.Snapshot{Index: index, Term: term, Data: asOf(index, p.model.log)})
+	p.must(err)
 	p.model.snapshot = index
 }
 
+func asOf(index codec.Index, log uint64) []byte {
+	return fmt.Appendf(nil, "as of %d in log %d", index, log)
+}
+
 func (p *logPlay) reopen() {
-	require.NoError(p.t, p.log.Close())
+	p.must(p.log.Close())
 	p.open()
+	p.model.least = p.x.Last()
+}
+
+// failedCall ends a story in which a call of the disk fails.
+type failedCall struct{ err error }
+
+// must goes on when nothing failed.
+func (p *logPlay) must(err error) {
+	if err != nil {
+		panic(failedCall{err})
+	}
 }
 
 // story is the life that is imaged.
@@ -179,7 +201,7 @@ func (p *logPlay) story(r *rand.Rand) {
 	p.put(back, p.offsetAt(back), 2, 2, 150)
 	require.Less(p.t, p.x.Last(), last)
 	p.commit()
-	require.NoError(p.t, p.log.Rest(p.x.Committed()))
+	p.must(p.log.Rest(p.x.Committed()))
 	p.append(5, 2, 400)
 	p.reopen()
 	p.commit()
@@ -191,8 +213,8 @@ func (p *logPlay) story(r *rand.Rand) {
 	p.vote(6)
 	p.append(1, 3, 50)
 	p.commit()
-	require.NoError(p.t, p.log.Rest(p.x.Committed()))
-	require.NoError(p.t, p.log.Close())
+	p.must(p.log.Rest(p.x.Committed()))
+	p.must(p.log.Close())
 }
 
 // offsetAt is the base offset of the batch at an index.
@@ -203,23 +225,53 @@ func (p *logPlay) offsetAt(index codec.Index) codec.Offset {
 	return run.Base()
 }
 
-// check opens what a crash left and compares it with the model.
-func (m *logModel) check(fs wal.FS, dir string, o wal.Options) error {
+// check opens what a crash left and compares it with the model: while an
+// install is on its way, with the old one or with the new one.
+func (p *logPlay) check(fs wal.FS, dir string) error {
+	m := &p.model
 	if there, err := wal.Exists(fs, dir); err != nil || !there {
 		if m.most == 1 && m.term == 1 {
 			return err // the log was being made
 		}
 		return fmt.Errorf("the directory is gone: %w", err)
 	}
-	opened, err := wal.Open(fs, dir, o, nil)
+	opened, err := wal.Open(fs, dir, p.opts, nil)
 	if err != nil {
 		return err
 	}
+	if p.next != nil && opened.Hard.Log == p.next.log {
+		m = p.next
+	}
 	err = m.compare(opened)
+	if err == nil {
+		err = m.alone(fs, dir)
+	}
 	if cerr := opened.Log.Close(); err == nil {
 		err = cerr
 	}
 	return err
+}
+
+// alone says whether there is anything but the one log in dir.
+func (m *logModel) alone(fs wal.FS, dir string) error {
+	names, err := fs.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	var got []string
+	for _, n := range names {
+		got = append(got, n.Name)
+	}
+	want := []string{"hard", "seg", "snap", "wal"}
+	for i := range want[1:] {
+		if m.log > 0 {
+			want[1+i] += fmt.Sprintf(".%d", m.log)
+		}
+	}
+	if !slices.Equal(got, want) {
+		return fmt.Errorf("the directory of log %d holds %v, want %v", m.log, got, want)
+	}
+	return nil
 }
 
 func (m *logModel) compare(o *wal.Opened) error {
@@ -230,13 +282,16 @@ func (m *logModel) compare(o *wal.Opened) error {
 	if x.Last() > m.most {
 		return fmt.Errorf("the log ends at entry %d, none above %d was written", x.Last(), m.most)
 	}
-	if o.Hard.Term < m.term {
-		return fmt.Errorf("term is %d, a vote in term %d was promised", o.Hard.Term, m.term)
+	if o.Hard.Term < m.term || o.Hard.Term == m.term && o.Hard.Vote != m.vote {
+		return fmt.Errorf("vote is for %d in term %d, one for %d in term %d was promised", o.Hard.Vote, o.Hard.Term, m.vote, m.term)
+	}
+	if o.Hard.Log != m.log {
+		return fmt.Errorf("it is log %d of the replica, %d were installed", o.Hard.Log, m.log)
 	}
 	if x.Start() > m.start {
 		return fmt.Errorf("the log starts at offset %d, %d was committed", x.Start(), m.start)
 	}
-	if m.snapshot > 0 && (o.Snapshot == nil || o.Snapshot.Index < m.snapshot || string(o.Snapshot.Data) != fmt.Sprintf("as of %d", o.Snapshot.Index)) {
+	if m.snapshot > 0 && (o.Snapshot == nil || o.Snapshot.Index < m.snapshot || string(o.Snapshot.Data) != string(asOf(o.Snapshot.Index, m.log))) {
 		return fmt.Errorf("snapshot of entry %d is gone or not what was written", m.snapshot)
 	}
 	x.Commit(x.Last())
@@ -297,7 +352,7 @@ func TestEveryCrashImageHoldsWhatWasPromised(t *testing.T) {
 			}
 			n, err := p.disk.Images(perCall, chance, func(root string, mode world.Mode) error {
 				seen[mode]++
-				return p.model.check(wal.OS{}, filepath.Join(root, imagedDir), p.opts)
+				return p.check(wal.OS{}, filepath.Join(root, imagedDir))
 			})
 			images += n
 			require.NoError(t, err, "seed %d, crash at call %v (done: %v)", seed, c, c.Done)
@@ -325,11 +380,11 @@ func crashOnRecovery(t *testing.T, p *logPlay, chance *rand.Rand) (images int) {
 			return
 		}
 		n, err := d.Images(3, chance, func(root string, _ world.Mode) error {
-			return p.model.check(wal.OS{}, filepath.Join(root, imagedDir), p.opts)
+			return p.check(wal.OS{}, filepath.Join(root, imagedDir))
 		})
 		images += n
 		require.NoError(t, err, "crash in a recovery, at call %v (done: %v)", c, c.Done)
 	})
-	require.NoError(t, p.model.check(d.Mount(), filepath.Join(d.Root(), imagedDir), p.opts))
+	require.NoError(t, p.check(d.Mount(), filepath.Join(d.Root(), imagedDir)))
 	return images
 }
