@@ -24,7 +24,7 @@ var built struct {
 }
 
 func TestMain(m *testing.M) {
-	if plainMain() {
+	if plainMain() || siegeMain() {
 		return
 	}
 	code := m.Run()
