@@ -212,11 +212,12 @@ func (e *engine) truncateBack(last codec.Index) error {
 	return e.openTail()
 }
 
-// dropThrough unlinks the files that hold only entries up to index. The tail
-// stays. The library does not learn of it and needs not: it never reads them.
+// dropThrough unlinks the files that hold only entries below index. The tail
+// stays, and so does entry index: a cut may leave it the last. The library does
+// not learn of it and needs not: it never reads them.
 func (e *engine) dropThrough(index codec.Index) error {
 	n := 0
-	for n+1 < len(e.files) && e.files[n+1] <= index+1 {
+	for n+1 < len(e.files) && e.files[n+1] <= index {
 		if err := e.fs.Remove(filepath.Join(e.dir, walName(e.files[n]))); err != nil {
 			return fmt.Errorf("drop WAL file: %w", err)
 		}

@@ -35,7 +35,7 @@ type Index struct {
 	cache      []Entry // entries (last-len, last]
 	cacheBytes int
 	cacheMax   int
-	tail       []placed // data entries above commit, ascending
+	tail       []mark2 // the ends of data entries above commit, ascending
 }
 
 // termRun says that entries from First on have Term, up to the next run.
@@ -76,18 +76,15 @@ const markBytes = 32 << 10
 // noSegment is the base of an active segment that does not exist.
 const noSegment codec.Offset = -1
 
-// mark2 is a committed end: the offset and where it lies.
+// mark2 is the end of a data entry: the offset and where it lies, and what its
+// segment is up to there.
 type mark2 struct {
 	offset   codec.Offset
 	segment  codec.Offset
 	position int64
-	newest   codec.Millis // latest record timestamp of its segment up to it
-}
-
-// placed is a data entry that is not committed yet.
-type placed struct {
-	index codec.Index
-	end   mark2
+	newest   codec.Millis // latest record timestamp
+	entry    codec.Index
+	appended codec.Millis
 }
 
 // newIndex is of the log that h names, in the directory of a replica.
@@ -98,7 +95,7 @@ func newIndex(fs FS, replica string, h Hard, o Options) *Index {
 		active: segment{base: noSegment}, next: h.Next, appends: h.AppendTime, start: h.Start,
 		commit: h.Before, cacheMax: o.CacheBytes,
 	}
-	x.readable = mark2{offset: h.Next, segment: noSegment}
+	x.readable = mark2{offset: h.Next, segment: noSegment, entry: h.Before, appended: h.AppendTime}
 	return x
 }
 
@@ -162,7 +159,7 @@ func (x *Index) addBatches(e *Entry, run codec.Run) {
 	}
 	s.last = e.Index
 	x.next, x.appends = s.limit, s.lastAt
-	x.tail = append(x.tail, placed{e.Index, mark2{s.limit, s.base, s.bytes, s.newest}})
+	x.tail = append(x.tail, mark2{s.limit, s.base, s.bytes, s.newest, s.last, s.lastAt})
 }
 
 // add takes in the batch behind the last.
@@ -181,13 +178,13 @@ func (x *Index) truncate(from codec.Index) {
 	if from <= x.commit {
 		panic(fmt.Sprintf("wal: cut of %s at entry %d, committed up to %d", x.dir, from, x.commit))
 	}
-	keep := sort.Search(len(x.tail), func(i int) bool { return x.tail[i].index >= from })
+	keep := sort.Search(len(x.tail), func(i int) bool { return x.tail[i].entry >= from })
 	if keep < len(x.tail) {
 		end := x.readable
 		if keep > 0 {
-			end = x.tail[keep-1].end
+			end = x.tail[keep-1]
 		}
-		x.rewind(end, from)
+		x.rewind(end)
 	}
 	x.tail = x.tail[:keep]
 	for n := len(x.terms); n > 0 && x.terms[n-1].First >= from; n = len(x.terms) {
@@ -202,8 +199,8 @@ func (x *Index) truncate(from codec.Index) {
 	x.last = from - 1
 }
 
-// rewind makes end the end of the data. from is the first entry that went.
-func (x *Index) rewind(end mark2, from codec.Index) {
+// rewind makes end the end of the data.
+func (x *Index) rewind(end mark2) {
 	for x.active.base != end.segment && len(x.closed) > 0 {
 		n := len(x.closed) - 1
 		x.active, x.closed = *x.closed[n], x.closed[:n:n]
@@ -214,8 +211,8 @@ func (x *Index) rewind(end mark2, from codec.Index) {
 	s := &x.active
 	k := sort.Search(len(s.marks), func(i int) bool { return s.marks[i].position >= end.position })
 	s.marks = append([]mark(nil), s.marks[:k]...)
-	s.bytes, s.limit, s.newest, s.last = end.position, end.offset, end.newest, from-1
-	x.next = end.offset
+	s.bytes, s.limit, s.newest, s.last, s.lastAt = end.position, end.offset, end.newest, end.entry, end.appended
+	x.next, x.appends = end.offset, end.appended
 	k = sort.Search(len(x.epochs), func(i int) bool { return x.epochs[i].Offset >= end.offset })
 	x.epochs = append([]EpochStart(nil), x.epochs[:k]...)
 }
@@ -254,9 +251,9 @@ func (x *Index) Commit(index codec.Index) {
 		panic(fmt.Sprintf("wal: commit %d of %s past its end %d", index, x.dir, x.last))
 	}
 	x.commit = index
-	n := sort.Search(len(x.tail), func(i int) bool { return x.tail[i].index > index })
+	n := sort.Search(len(x.tail), func(i int) bool { return x.tail[i].entry > index })
 	if n > 0 {
-		x.readable = x.tail[n-1].end
+		x.readable = x.tail[n-1]
 		x.tail = x.tail[n:]
 		if len(x.tail) == 0 {
 			x.tail = nil
@@ -265,10 +262,11 @@ func (x *Index) Commit(index codec.Index) {
 	x.trimCache()
 }
 
-// SetStart moves the committed start; it never goes back, nor past the
-// watermark.
+// SetStart moves the committed start; it never goes back, nor is it moved past
+// the watermark. That of an installed snapshot may be ahead of the log, until
+// the entries that it is in are there.
 func (x *Index) SetStart(start codec.Offset) {
-	x.start = min(max(x.start, start), x.readable.offset)
+	x.start = max(x.start, min(start, x.readable.offset))
 }
 
 // Start is the committed start offset.

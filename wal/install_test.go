@@ -50,7 +50,8 @@ func TestAnInstalledSnapshotReplacesTheLog(t *testing.T) {
 				require.Equal(t, c.before, b.Index.Last())
 				require.Equal(t, codec.Offset(500), b.Index.Next())
 				require.Equal(t, codec.Millis(77), b.Index.AppendTime())
-				require.Equal(t, codec.Offset(502), b.Index.Start())
+				b.Index.SetStart(501)
+				require.Equal(t, codec.Offset(502), b.Index.Start(), "the start is ahead of the log, and does not go back")
 				b.reopen()
 				require.Equal(t, Hard{
 					Group: 7, Replica: 3, Log: 1, Term: 9, Commit: c.before, Durable: c.before, Before: c.before, BeforeTerm: 9,

@@ -134,8 +134,16 @@ func (l *Log) write(group []*Write) error {
 func (l *Log) writeVote(group []*Write) error {
 	next := l.hard.now
 	changed := false
+	// What the group calls committed is of the log that it makes, and may be
+	// what takes the place of entries that are there now.
+	stays := l.synced
 	for _, w := range group {
-		next.Commit = max(next.Commit, min(w.Commit, l.synced))
+		if len(w.Entries) > 0 {
+			stays = min(stays, w.Entries[0].Index-1)
+		}
+	}
+	for _, w := range group {
+		next.Commit = max(next.Commit, min(w.Commit, stays))
 		if w.Vote != nil {
 			changed = changed || next.Term != w.Vote.Term || next.Vote != w.Vote.For
 			next.Term, next.Vote = w.Vote.Term, w.Vote.For

@@ -36,8 +36,16 @@ func (r *recovery) checkSegments() error {
 }
 
 // removeSegments removes files that no entry points into: left by a crash
-// between making a file and writing its first entry, or in retention.
+// between making a file and writing its first entry, in retention, or in a cut.
+// The names of the WAL may be from a cut that was not yet durable: they are,
+// before what lies behind it goes.
 func (r *recovery) removeSegments(names []DirEntry, unused map[codec.Offset]int64) error {
+	if len(unused) == 0 {
+		return nil
+	}
+	if err := r.fs.SyncDir(r.path(walDir)); err != nil {
+		return &SyncFailed{err}
+	}
 	for _, n := range names {
 		base, ok := parseSegmentName(n.Name)
 		if !ok {

@@ -18,7 +18,7 @@ type View struct {
 	fs     FS
 	dir    string
 	start  codec.Offset
-	end    mark2
+	end    codec.Offset
 	before []*segment // whole segments
 	last   segment    // the one that holds the end, up to it
 	epochs []EpochStart
@@ -30,7 +30,7 @@ var ErrGone = errors.New("it is gone from the log: take the newest view")
 
 // View publishes what is committed now.
 func (x *Index) View() *View {
-	v := &View{fs: x.fs, dir: x.dir, start: x.start, end: x.readable, last: segment{base: noSegment}}
+	v := &View{fs: x.fs, dir: x.dir, start: x.start, end: x.readable.offset, last: segment{base: noSegment}}
 	if x.readable.segment == noSegment {
 		return v
 	}
@@ -60,7 +60,7 @@ func (x *Index) View() *View {
 func (v *View) Start() codec.Offset { return v.start }
 
 // HighWatermark is the offset behind the last committed record.
-func (v *View) HighWatermark() codec.Offset { return v.end.offset }
+func (v *View) HighWatermark() codec.Offset { return v.end }
 
 // Bytes is the size of all batches in the view's segments.
 func (v *View) Bytes() int64 {
@@ -102,10 +102,10 @@ func (v *View) Read(dst []byte, offset codec.Offset, maxBytes int) ([]byte, erro
 	if offset < v.start {
 		return dst, codec.Errorf(codec.OffsetOutOfRange, "offset %d is below the log's start %d", offset, v.start)
 	}
-	if offset > v.end.offset {
-		return dst, codec.Errorf(codec.OffsetNotAvailable, "offset %d is above the high watermark %d", offset, v.end.offset)
+	if offset > v.end {
+		return dst, codec.Errorf(codec.OffsetNotAvailable, "offset %d is above the high watermark %d", offset, v.end)
 	}
-	if offset == v.end.offset {
+	if offset == v.end {
 		return dst, nil
 	}
 	i := sort.Search(v.Segments(), func(i int) bool { return v.segment(i).limit > offset })

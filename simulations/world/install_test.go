@@ -26,7 +26,7 @@ func (p *logPlay) install(index codec.Index, next codec.Offset) {
 	if p.term > p.model.term {
 		h.Vote = 0
 	}
-	p.next = &logModel{entries: map[codec.Index][]wal.Entry{}, promised: map[codec.Index]wal.Entry{}, least: index, most: index,
+	p.next = &logModel{entries: map[codec.Index][]wal.Entry{}, promised: map[codec.Index]wal.Entry{}, committed: map[codec.Index]wal.Entry{}, least: index, most: index,
 		term: h.Term, vote: h.Vote, start: h.Start, snapshot: index, log: p.model.log + 1}
 	x, err := p.log.Install(h, wal.Snapshot{Index: index, Term: p.term, Data: asOf(index, p.next.log)})
 	p.must(err)
@@ -34,7 +34,8 @@ func (p *logPlay) install(index codec.Index, next codec.Offset) {
 }
 
 // replace has another leader, of the next term, replace what follows entry
-// after: in one group with the vote and with a write before it that goes too.
+// after, and say that it is committed: in one group with the vote for it and
+// with a write of the leader before it, of which it leaves nothing.
 func (p *logPlay) replace(after codec.Index, n, bytes int) {
 	base := p.x.Next()
 	for i := after + 1; i <= p.x.Last(); i++ {
@@ -45,10 +46,10 @@ func (p *logPlay) replace(after codec.Index, n, bytes int) {
 			}
 		}
 	}
+	late := &wal.Write{Entries: p.run(p.x.Last()+1, p.x.Next(), 2, 1, bytes)}
 	p.term++
-	vote := p.term
-	p.put(after+1, base, n, 2, bytes)
-	p.vote(vote)
+	p.write(late, &wal.Write{Vote: &wal.Vote{Term: p.term, For: 3}, Commit: after + codec.Index(n), Entries: p.run(after+1, base, n, 2, bytes)})
+	p.commit()
 }
 
 // follow is the life of a follower.

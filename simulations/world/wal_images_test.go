@@ -30,6 +30,8 @@ type logModel struct {
 	start    codec.Offset                // committed, may be retained up to here
 	snapshot codec.Index                 // promised
 	log      uint64                      // the number of installs
+
+	committed map[codec.Index]wal.Entry // what must stand where the log calls it committed
 }
 
 // logPlay is one log, its model, and the disk below.
@@ -53,7 +55,7 @@ func newLogPlay(t *testing.T, seed uint64) *logPlay {
 	t.Cleanup(func() { require.NoError(t, d.Close()) })
 	p := &logPlay{t: t, disk: d, dir: filepath.Join(d.Root(), imagedDir), term: 2,
 		opts:  wal.Options{SegmentBytes: 3000, WALFileBytes: 900},
-		model: logModel{entries: map[codec.Index][]wal.Entry{}, promised: map[codec.Index]wal.Entry{}, least: 1, most: 1, term: 1}}
+		model: logModel{entries: map[codec.Index][]wal.Entry{}, promised: map[codec.Index]wal.Entry{}, committed: map[codec.Index]wal.Entry{}, least: 1, most: 1, term: 1}}
 	return p
 }
 
@@ -102,35 +104,48 @@ func (p *logPlay) batch(base codec.Offset, records, bytes int) codec.Batch {
 
 // put appends n batches in one write, from index first on.
 func (p *logPlay) put(first codec.Index, base codec.Offset, n, records, bytes int) {
-	w := &wal.Write{Commit: p.x.Committed()}
+	p.write(&wal.Write{Commit: p.x.Committed(), Entries: p.run(first, base, n, records, bytes)})
+}
+
+// run makes n entries of records each.
+func (p *logPlay) run(first codec.Index, base codec.Offset, n, records, bytes int) (list []wal.Entry) {
 	for i := range n {
-		e := p.entry(first+codec.Index(i), base, records, bytes)
+		list = append(list, p.entry(first+codec.Index(i), base, records, bytes))
 		base += codec.Offset(records)
-		w.Entries = append(w.Entries, e)
 	}
-	p.write(w)
+	return list
 }
 
 func (p *logPlay) append(n, records, bytes int) {
 	p.put(p.x.Last()+1, p.x.Next(), n, records, bytes)
 }
 
-func (p *logPlay) write(w *wal.Write) {
-	first := w.Entries[0].Index
-	for i := first; i <= p.model.least; i++ {
-		delete(p.model.promised, i) // about to be cut
+func (p *logPlay) write(group ...*wal.Write) {
+	last := codec.Index(0)
+	for _, w := range group {
+		first := w.Entries[0].Index
+		for i := first; i <= p.model.least; i++ {
+			delete(p.model.promised, i) // about to be cut
+		}
+		p.model.least = min(p.model.least, first-1)
+		for _, e := range w.Entries {
+			p.model.entries[e.Index] = append(p.model.entries[e.Index], e)
+			if last = e.Index; last <= w.Commit {
+				p.model.committed[last] = e
+			}
+			p.model.most = max(p.model.most, last)
+		}
 	}
-	p.model.least = min(p.model.least, first-1)
-	for _, e := range w.Entries {
-		p.model.entries[e.Index] = append(p.model.entries[e.Index], e)
-		p.model.most = max(p.model.most, e.Index)
-	}
-	p.must(p.log.Write(w))
-	p.x.Add(w.Entries)
-	last := w.Entries[len(w.Entries)-1].Index
-	for _, e := range w.Entries {
-		p.model.entries[e.Index] = []wal.Entry{e}
-		p.model.promised[e.Index] = e
+	p.must(p.log.Write(group...))
+	for _, w := range group {
+		p.x.Add(w.Entries)
+		for _, e := range w.Entries {
+			p.model.entries[e.Index] = []wal.Entry{e}
+			p.model.promised[e.Index] = e
+		}
+		if w.Vote != nil {
+			p.model.term, p.model.vote = w.Vote.Term, w.Vote.For
+		}
 	}
 	if !p.opts.NoSync {
 		p.model.least = last
@@ -300,6 +315,10 @@ func (m *logModel) compare(o *wal.Opened) error {
 	for i := before + 1; i <= x.Last(); i++ {
 		if err := m.compareEntry(x, view, i); err != nil {
 			return fmt.Errorf("entry %d: %w", i, err)
+		}
+		term, _ := x.Term(i)
+		if is, ok := m.committed[i]; ok && i <= o.Hard.Commit && term != is.Term {
+			return fmt.Errorf("entry %d of term %d is called committed, it is that of term %d", i, term, is.Term)
 		}
 	}
 	return nil
