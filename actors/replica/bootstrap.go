@@ -3,6 +3,7 @@ package replica
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/troupe-mq/troupe/codec"
 	"go.etcd.io/raft/v3/raftpb"
@@ -43,13 +44,16 @@ type Snapshot struct {
 	ConfAsOf   codec.Index
 	Next       codec.Offset
 	AppendTime codec.Millis
-	Producers  *Producers
-	State      []byte // of a key-value state machine
+	// ProducersAsOf is the index up to which Producers knows the log. It may lie
+	// above the snapshot's index, for what is known is committed.
+	ProducersAsOf codec.Index
+	Producers     *Producers
+	State         []byte // of a key-value state machine
 }
 
 const (
-	snapshotVersion   = 1
-	snapshotHeadBytes = 1 + 8 + 8 + 8 + 4
+	snapshotVersion   = 2
+	snapshotHeadBytes = 1 + 8 + 8 + 8 + 8 + 4
 )
 
 // Encode writes s behind dst. The caller adds a checksum.
@@ -58,6 +62,7 @@ func (s Snapshot) Encode(dst []byte) []byte {
 	dst = be.AppendUint64(append(dst, snapshotVersion), uint64(s.ConfAsOf))
 	dst = be.AppendUint64(dst, uint64(s.Next))
 	dst = be.AppendUint64(dst, uint64(s.AppendTime))
+	dst = be.AppendUint64(dst, uint64(s.ProducersAsOf))
 	at := len(dst)
 	dst = be.AppendUint32(dst, 0)
 	if s.Producers == nil {
@@ -68,14 +73,19 @@ func (s Snapshot) Encode(dst []byte) []byte {
 	return append(dst, s.State...)
 }
 
-// ParseSnapshot reads what Encode wrote. State shares p's memory.
+// ParseSnapshot reads what Encode wrote, now or when a version 1 did not yet say
+// how much Producers knows: as much as the snapshot. State shares p's memory.
 func ParseSnapshot(p []byte) (Snapshot, error) {
+	be := binary.BigEndian
+	if len(p) > snapshotHeadBytes-8 && p[0] == 1 {
+		p = slices.Concat([]byte{snapshotVersion}, p[1:25], make([]byte, 8), p[25:])
+	}
 	if len(p) < snapshotHeadBytes || p[0] != snapshotVersion {
 		return Snapshot{}, fmt.Errorf("parse snapshot: %d bytes, not of version %d", len(p), snapshotVersion)
 	}
-	be := binary.BigEndian
-	s := Snapshot{ConfAsOf: codec.Index(be.Uint64(p[1:])), Next: codec.Offset(be.Uint64(p[9:])), AppendTime: codec.Millis(be.Uint64(p[17:]))}
-	n, p := int64(be.Uint32(p[25:])), p[snapshotHeadBytes:]
+	s := Snapshot{ConfAsOf: codec.Index(be.Uint64(p[1:])), Next: codec.Offset(be.Uint64(p[9:])), AppendTime: codec.Millis(be.Uint64(p[17:])),
+		ProducersAsOf: codec.Index(be.Uint64(p[25:]))}
+	n, p := int64(be.Uint32(p[33:])), p[snapshotHeadBytes:]
 	if s.Next < 0 || n > int64(len(p)) {
 		return Snapshot{}, fmt.Errorf("parse snapshot: next offset %d, producers of %d bytes in %d", s.Next, n, len(p))
 	}

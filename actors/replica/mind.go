@@ -47,8 +47,10 @@ type Config struct {
 	// StartTime is the append time of the last batch before the log's first
 	// index; 0 when there never was one.
 	StartTime codec.Millis
-	// Producers is the table as of Applied; nil for an empty one.
-	Producers *Producers
+	// Producers is the table; nil for an empty one. It holds what entries up to
+	// ProducersAsOf say, or up to Applied when that is more.
+	Producers     *Producers
+	ProducersAsOf codec.Index
 	// Log takes what raft has to say; nil for silence.
 	Log Logger
 	// InFlightBytesMax bounds the payload bytes proposed and not yet
@@ -63,7 +65,8 @@ type Mind struct {
 
 	tail      tail // where the log's end is
 	producers *Producers
-	flights   flights // of idempotent producers, not yet committed
+	known     codec.Index // entries up to it are in producers already
+	flights   flights     // of idempotent producers, not yet committed
 
 	role, told Role
 	open       bool // leads and has applied an entry of its own term
@@ -95,7 +98,7 @@ func New(cfg Config) (*Mind, error) {
 	if cfg.Producers == nil {
 		cfg.Producers = NewProducers()
 	}
-	m := &Mind{cfg: cfg, producers: cfg.Producers, confAsOf: cfg.ConfAsOf}
+	m := &Mind{cfg: cfg, producers: cfg.Producers, known: cfg.ProducersAsOf, confAsOf: cfg.ConfAsOf}
 	if err := m.load(); err != nil {
 		return nil, fmt.Errorf("start replica %d of group %d: %w", cfg.ID, cfg.Group, err)
 	}

@@ -112,7 +112,7 @@ func TestStepRefuses(t *testing.T) {
 		"entry 2: read configuration change":                      func(m *raftpb.Message) { m.Entries[0].Type = raftpb.EntryConfChangeV2.Enum() },
 		"the snapshot is empty":                                   func(m *raftpb.Message) { m.Type = raftpb.MsgSnap.Enum() },
 		"replica 5 is not in group 7":                             func(m *raftpb.Message) { m.Type, m.From = raftpb.MsgAppResp.Enum(), new(uint64(5)) },
-		"parse snapshot: 1 bytes, not of version 1": func(m *raftpb.Message) {
+		"parse snapshot: 1 bytes, not of version 2": func(m *raftpb.Message) {
 			m.Type = raftpb.MsgSnap.Enum()
 			m.Snapshot = &raftpb.Snapshot{Data: []byte{9}, Metadata: &raftpb.SnapshotMetadata{Index: new(uint64(4))}}
 		},

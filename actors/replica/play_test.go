@@ -22,6 +22,9 @@ var rewrite = flag.Bool("rewrite", false, "write what the plays say into their f
 //	group N               N replicas with empty disks, all voters
 //	join ID               a replica with an empty disk, a member only when told
 //	campaign ID           ask for votes now
+//	transfer ID TO        hand leadership over
+//	forget ID             give the leader up
+//	peers ID              what a leader knows of the others
 //	tick ID N             N steps of time
 //	produce ID VALUE [count=N] [producer=ID/EPOCH/SEQUENCE]
 //	conf ID add=ID|learner=ID|remove=ID
@@ -93,6 +96,16 @@ func act(t *testing.T, w *world, words []string) {
 	case "campaign":
 		n.mind.Campaign()
 		w.take(n)
+	case "transfer":
+		n.mind.Transfer(codec.ReplicaID(number(t, words[2])))
+		w.take(n)
+	case "forget":
+		n.mind.ForgetLeader()
+		w.take(n)
+	case "peers":
+		for _, p := range n.mind.Peers() {
+			w.saying("  %+v", p)
+		}
 	case "tick":
 		for range number(t, words[2]) {
 			n.mind.Tick()

@@ -93,7 +93,13 @@ func (p *player) step() {
 	case c < 945:
 		n.mind.Campaign()
 		w.take(n)
-	case c < 952:
+	case c < 948:
+		n.mind.Transfer(pick(r, w.nodes).id)
+		w.take(n)
+	case c < 950:
+		n.mind.ForgetLeader()
+		w.take(n)
+	case c < 957:
 		w.crash(n)
 		p.lost()
 		for _, l := range w.nodes { // the link is gone, and a snapshot with it
@@ -101,11 +107,11 @@ func (p *player) step() {
 				l.mind.SnapshotSent(n.id, false)
 			}
 		}
-	case c < 960:
+	case c < 964:
 		if i := n.disk.commit; i > n.disk.start {
 			n.disk.trim(n.disk.start + codec.Index(r.Uint64N(uint64(i-n.disk.start)+1)))
 		}
-	case c < 964:
+	case c < 968:
 		p.cut = codec.ReplicaID(r.IntN(5)) // 0 and 4 cut nobody off
 	default:
 		w.now += codec.Millis(r.IntN(7)) - 2 // clocks go back as well

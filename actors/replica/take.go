@@ -122,7 +122,7 @@ func (m *Mind) install(s *raftpb.Snapshot) {
 	}
 	index := codec.Index(s.GetMetadata().GetIndex())
 	m.tail.restore(index, state)
-	m.producers = state.Producers
+	m.producers, m.known = state.Producers, max(state.ProducersAsOf, index)
 	m.confAsOf = state.ConfAsOf
 	m.commit = index
 }
@@ -146,7 +146,7 @@ func (m *Mind) committed(e Entry, fx *Effects) {
 		m.configure(e, fx)
 	} else if run, ok, err := codec.ParseBatchEntry(e.Data); err != nil {
 		panic(fmt.Sprintf("replica: group %d: entry %d: %v", m.cfg.Group, e.Index, err))
-	} else if ok {
+	} else if ok && e.Index > m.known {
 		for i := range run.Len() {
 			m.producers.Apply(run.At(i))
 		}

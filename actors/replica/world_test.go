@@ -79,6 +79,20 @@ func (d *disk) Term(i uint64) (uint64, error) {
 func (d *disk) FirstIndex() (uint64, error) { return uint64(d.start) + 1, nil }
 func (d *disk) LastIndex() (uint64, error)  { return uint64(d.last()), nil }
 
+// producers is the table as of the durable commit index.
+func (d *disk) producers() *Producers {
+	t, err := ImportProducers(d.snap.Producers.Export(nil))
+	must(err)
+	for _, e := range d.entries {
+		run, ok, err := codec.ParseBatchEntry(e.Data)
+		must(err)
+		if ok && e.Type == raftpb.EntryNormal && e.Index <= d.commit && e.Index > d.snap.ProducersAsOf {
+			applyTo(t, run)
+		}
+	}
+	return t
+}
+
 // Snapshot follows raft.md 2.5: the configuration is the latest applied one.
 func (d *disk) Snapshot() (*raftpb.Snapshot, error) {
 	cs, err := ParseConf(d.conf)
@@ -87,6 +101,7 @@ func (d *disk) Snapshot() (*raftpb.Snapshot, error) {
 	}
 	s := d.snap
 	s.ConfAsOf = d.confAsOf
+	s.Producers, s.ProducersAsOf = d.producers(), max(d.commit, s.ProducersAsOf) // newer than the snapshot is
 	index, term := uint64(d.start), uint64(d.startAt)
 	return &raftpb.Snapshot{Data: s.Encode(nil), Metadata: &raftpb.SnapshotMetadata{ConfState: cs, Index: &index, Term: &term}}, nil
 }
@@ -118,7 +133,9 @@ func (d *disk) trim(index codec.Index) {
 		e := d.entries[0]
 		if run, ok, _ := codec.ParseBatchEntry(e.Data); ok && e.Type == raftpb.EntryNormal {
 			d.snap.Next, d.snap.AppendTime = run.Limit(), run.AppendTime()
-			applyTo(d.snap.Producers, run)
+			if e.Index > d.snap.ProducersAsOf {
+				applyTo(d.snap.Producers, run)
+			}
 		}
 		d.start, d.startAt, d.entries = e.Index, e.Term, d.entries[1:]
 	}
@@ -127,21 +144,16 @@ func (d *disk) trim(index codec.Index) {
 // open makes a mind from the disk, as the body does after a crash: applied is
 // the durable commit index, everything derived is read again.
 func (d *disk) open(id codec.ReplicaID) (*Mind, error) {
-	producers, err := ImportProducers(d.snap.Producers.Export(nil))
-	must(err)
 	next, time := d.snap.Next, d.snap.AppendTime
 	for _, e := range d.entries {
 		run, ok, err := codec.ParseBatchEntry(e.Data)
 		must(err)
 		if ok && e.Type == raftpb.EntryNormal {
 			next, time = run.Limit(), run.AppendTime()
-			if e.Index <= d.commit {
-				applyTo(producers, run)
-			}
 		}
 	}
 	return New(Config{Group: 7, ID: id, Storage: d, Applied: d.commit, ConfAsOf: d.confAsOf,
-		Next: next, AppendTime: time, StartTime: d.snap.AppendTime, Producers: producers})
+		Next: next, AppendTime: time, StartTime: d.snap.AppendTime, Producers: d.producers(), ProducersAsOf: d.snap.ProducersAsOf})
 }
 
 func applyTo(t *Producers, run codec.Run) {
@@ -185,6 +197,7 @@ type world struct {
 	asked   map[int]uint32          // tokens accepted and not answered: CRC
 	acked   map[codec.Offset]uint32 // acknowledged batches
 	never   map[uint32]bool         // CRCs of batches that were said never to have been proposed
+	tables  map[codec.Index]string  // producers as of an index
 	unknown int
 	tokens  int
 	heard   func(token int, err error) // every answer; may be nil
@@ -192,7 +205,7 @@ type world struct {
 
 func newWorld(t require.TestingT, n int) *world {
 	w := &world{t: t, now: 1000, leaders: map[codec.Term]codec.ReplicaID{}, log: map[codec.Index]Entry{},
-		values: map[codec.Offset]uint32{}, asked: map[int]uint32{}, acked: map[codec.Offset]uint32{}, never: map[uint32]bool{}}
+		values: map[codec.Offset]uint32{}, asked: map[int]uint32{}, acked: map[codec.Offset]uint32{}, never: map[uint32]bool{}, tables: map[codec.Index]string{}}
 	var voters []codec.ReplicaID
 	for i := range n {
 		voters = append(voters, codec.ReplicaID(i+1))
@@ -266,6 +279,21 @@ func (w *world) take(n *node) {
 	for _, a := range fx.Answers {
 		w.answer(n, a)
 	}
+	w.compare(n)
+}
+
+// compare holds what a mind derived from the log against what others derived
+// from as much of it.
+func (w *world) compare(n *node) {
+	at := n.mind.Commit()
+	if at < n.mind.known {
+		return // its table is one of later
+	}
+	table := string(n.mind.Producers().Export(nil))
+	if other, seen := w.tables[at]; seen {
+		require.Equal(w.t, []byte(other), []byte(table), "replica %d has other producers as of entry %d", n.id, at)
+	}
+	w.tables[at] = table
 }
 
 func (w *world) lead(n *node, r Role) {
