@@ -16,7 +16,6 @@ const (
 	// ReplicasDefault is how many replicas a topic has where there are nodes
 	// enough.
 	ReplicasDefault = 3
-	nodeNameMax     = 255
 )
 
 // Result is what a command came to.
@@ -25,6 +24,8 @@ type Result struct {
 	Revision uint64
 	// Topic is what CreateTopic and AlterTopic left, DeleteTopic removed.
 	Topic Topic
+	// Epoch is what RegisterNode gave.
+	Epoch uint64
 	// FirstProducerID begins the block that AllocateProducerIDs gave.
 	FirstProducerID int64
 }
@@ -49,6 +50,8 @@ func apply(s State, do Action) (State, Result, error) {
 	switch do := do.(type) {
 	case FoundCluster:
 		return foundCluster(s, do)
+	case RegisterNode:
+		return registerNode(s, do)
 	case CreateTopic:
 		return createTopic(s, do)
 	case AlterTopic:
@@ -63,24 +66,6 @@ func apply(s State, do Action) (State, Result, error) {
 		return allocateProducerIDs(s, do)
 	}
 	panic("cluster: apply an action that is none")
-}
-
-func foundCluster(s State, do FoundCluster) (State, Result, error) {
-	if s.Cluster != (codec.UUID{}) {
-		return s, Result{}, codec.Errorf(codec.InvalidArgument, "this is cluster %s already", s.Cluster)
-	}
-	if do.Cluster == (codec.UUID{}) {
-		return s, Result{}, codec.Errorf(codec.InvalidArgument, "cluster id %s means none", do.Cluster)
-	}
-	if n := len(do.Node); n == 0 || n > nodeNameMax {
-		return s, Result{}, codec.Errorf(codec.InvalidArgument, "node name of %d bytes: want 1 to %d", n, nodeNameMax)
-	}
-	s.Cluster = do.Cluster
-	s.Nodes = map[codec.NodeID]Node{do.Node: {Name: do.Node}}
-	s.Metadata = []Replica{{ID: s.NextReplica, Node: do.Node}}
-	s.NextReplica++
-	s.NextGroup = codec.MetadataGroup + 1
-	return s, Result{}, nil
 }
 
 func createTopic(s State, do CreateTopic) (State, Result, error) {

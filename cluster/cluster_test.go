@@ -21,7 +21,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the plays say into their f
 // A play is a file of commands and what comes of each, indented:
 //
 //	nodes NAME...                       so many brokers are active (no command does this yet)
-//	found NODE | create NAME [partitions=N] [replicas=N] [setting=value...]
+//	found NODE[,NODE...] | register NODE disk=D [address=A] | create NAME [partitions=N] [replicas=N] [setting=value...]
 //	alter NAME [partitions=N] [setting=value...] | delete NAME | buried REPLICA
 //	producers N | show | on NODE        any of them with expect=REVISION
 //
@@ -102,6 +102,9 @@ func act(t *testing.T, s *State, words []string) []string {
 	require.Equal(t, next, restored)
 	*s = next
 	said := fmt.Sprintf("revision %d", result.Revision)
+	if _, ok := c.Do.(RegisterNode); ok {
+		said += fmt.Sprintf(", epoch %d", result.Epoch)
+	}
 	if _, ok := c.Do.(AllocateProducerIDs); ok {
 		said += fmt.Sprintf(", producer ids from %d", result.FirstProducerID)
 	}
@@ -138,7 +141,20 @@ func parse(t *testing.T, words []string) Command {
 	}
 	switch words[0] {
 	case "found":
-		c.Do = FoundCluster{Cluster: uuid("cluster"), Node: codec.NodeID(name)}
+		do := FoundCluster{Cluster: uuid("cluster"), Node: codec.NodeID(name)}
+		if list := strings.Split(name, ","); len(list) > 1 {
+			do.Node = ""
+			for _, n := range list {
+				do.Nodes = append(do.Nodes, codec.NodeID(n))
+			}
+		}
+		c.Do = do
+	case "register":
+		do := RegisterNode{Node: codec.NodeID(name), Disk: uuid(rest["disk"]), Address: rest["address"]}
+		if rest["disk"] == "" {
+			do.Disk = codec.UUID{}
+		}
+		c.Do = do
 	case "create":
 		c.Do = CreateTopic{Name: codec.Topic(name), ID: uuid(name), Partitions: max(partitions, 1), Replicas: replicas, Settings: settings, Now: 5}
 	case "alter":
@@ -166,6 +182,11 @@ func uuid(name string) (u codec.UUID) {
 
 func show(s State) []string {
 	all := []string{fmt.Sprintf("revision %d, next group %d, replica %d, producer %d", s.Revision, s.NextGroup, s.NextReplica, s.NextProducerID)}
+	for _, r := range s.Metadata {
+		if n := s.Nodes[r.Node]; n.Epoch > 0 {
+			all = append(all, fmt.Sprintf("metadata %d@%s, disk %s, epoch %d, %q", r.ID, r.Node, n.Disk, n.Epoch, n.Address))
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(s.Topics)) {
 		t := s.Topics[name]
 		line := string(name)
@@ -228,7 +249,10 @@ func TestApplyIsPure(t *testing.T) {
 func founded(t *testing.T) State {
 	s, _, err := Apply(NewState(), Command{Do: FoundCluster{Cluster: uuid("c"), Node: "n1"}})
 	require.NoError(t, err)
-	s.Nodes = map[codec.NodeID]Node{"n1": {"n1"}, "n2": {"n2"}, "n3": {"n3"}, "n4": {"n4"}}
+	s.Nodes = map[codec.NodeID]Node{}
+	for _, n := range []codec.NodeID{"n1", "n2", "n3", "n4"} {
+		s.Nodes[n] = Node{Name: n}
+	}
 	return s
 }
 
@@ -238,7 +262,9 @@ func anyCommand(r *rand.Rand, s State) Command {
 		c.Expect = s.Revision + uint64(r.IntN(2))
 	}
 	name := codec.Topic(fmt.Sprintf("t%d", r.IntN(6)))
-	switch r.IntN(8) {
+	switch r.IntN(9) {
+	case 8:
+		c.Do = RegisterNode{Node: codec.NodeID(fmt.Sprintf("n%d", r.IntN(6))), Disk: uuid(fmt.Sprint(r.IntN(9)))}
 	case 0, 1, 2:
 		c.Do = CreateTopic{Name: name, ID: uuid(fmt.Sprint(r.Uint32())), Partitions: 1 + r.IntN(5), Replicas: r.IntN(6), Now: codec.Millis(r.IntN(100)),
 			Settings: map[string]string{"retention.time": fmt.Sprintf("%dh", r.IntN(50))}}
@@ -277,7 +303,8 @@ func TestDecodeRefuses(t *testing.T) {
 	require.NoError(t, err)
 	good := string(s.Encode())
 	for from, c := range map[string]struct{ to, says string }{
-		`"v":1`:              {`"v":9`, "version 9, 1 is known"},
+		`"v":2`:              {`"v":9`, "version 9, up to 2 is known"},
+		`"name":"n1","disk"`: {`"nom":"n1","disk"`, "unknown field"},
 		`"next_group":4`:     {`"next_group":3`, "group 3 of a/1 is given twice, or not below the next id 3"},
 		`"next_replica":8`:   {`"next_replica":7`, "replica 7 is given twice, or not below the next id 7"},
 		`"group":3`:          {`"group":2`, "group 2 of a/1 is given twice"},
@@ -288,6 +315,14 @@ func TestDecodeRefuses(t *testing.T) {
 		_, err := DecodeState([]byte(strings.Replace(good, from, c.to, 1)))
 		require.ErrorContains(t, err, c.says)
 	}
+	old := strings.Replace(good, `"v":2`, `"v":1`, 1)
+	for n := range s.Nodes {
+		old = strings.Replace(old, fmt.Sprintf(`{"name":%q,"disk":"00000000-0000-0000-0000-000000000000","epoch":0}`, n), fmt.Sprintf("%q", n), 1)
+	}
+	require.Contains(t, old, `"nodes":["n1","n2","n3","n4"]`)
+	got, err := DecodeState([]byte(old))
+	require.NoError(t, err, "a snapshot of version 1")
+	require.Equal(t, s, got)
 }
 
 func FuzzDecodeCommand(f *testing.F) {
@@ -306,7 +341,7 @@ func FuzzDecodeCommand(f *testing.F) {
 		require.NoError(t, err)
 		require.Equal(t, c.Encode(), again.Encode())
 		s := NewState()
-		s.Nodes["n1"] = Node{"n1"}
+		s.Nodes["n1"] = Node{Name: "n1"}
 		before := string(s.Encode())
 		_, _, _ = Apply(s, c)
 		require.Equal(t, before, string(s.Encode()))

@@ -20,11 +20,21 @@ type Command struct {
 // Action is one of the structs below.
 type Action interface{ name() string }
 
-// FoundCluster makes a cluster of one node. Its metadata group is group 1,
-// with replica 1 on that node.
+// FoundCluster makes a cluster of one node, or of Nodes when there are some.
+// Its metadata group is group 1, with replica 1 on the first of them, replica 2
+// on the next and so on.
 type FoundCluster struct {
-	Cluster codec.UUID   `json:"-"`
+	Cluster codec.UUID     `json:"-"`
+	Node    codec.NodeID   `json:"node,omitempty"`
+	Nodes   []codec.NodeID `json:"nodes,omitempty"`
+}
+
+// RegisterNode is what a broker says of itself at each start, before it keeps
+// anything. A name that is new joins the cluster.
+type RegisterNode struct {
 	Node    codec.NodeID `json:"node"`
+	Disk    codec.UUID   `json:"-"`
+	Address string       `json:"address,omitempty"`
 }
 
 // CreateTopic makes a topic. Its id is drawn by the author and new; its
@@ -68,6 +78,7 @@ type AllocateProducerIDs struct {
 }
 
 func (FoundCluster) name() string        { return "found_cluster" }
+func (RegisterNode) name() string        { return "register_node" }
 func (CreateTopic) name() string         { return "create_topic" }
 func (AlterTopic) name() string          { return "alter_topic" }
 func (Initialize) name() string          { return "initialize" }
@@ -98,6 +109,8 @@ func (c Command) Encode() []byte {
 	switch do := c.Do.(type) {
 	case FoundCluster:
 		e.UUID = do.Cluster.String()
+	case RegisterNode:
+		e.UUID = do.Disk.String()
 	case CreateTopic:
 		e.UUID = do.ID.String()
 	}
@@ -130,6 +143,9 @@ func decodeAction(e envelope) (Action, error) {
 	case FoundCluster{}.name():
 		var do FoundCluster
 		return with(e, &do, &do.Cluster)
+	case RegisterNode{}.name():
+		var do RegisterNode
+		return with(e, &do, &do.Disk)
 	case CreateTopic{}.name():
 		var do CreateTopic
 		return with(e, &do, &do.ID)

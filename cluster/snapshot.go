@@ -9,7 +9,7 @@ import (
 	"github.com/troupe-mq/troupe/codec"
 )
 
-const stateVersion = 1
+const stateVersion = 2
 
 // stateFile is a State as a snapshot holds it: JSON, everything in order, so
 // that the same state gives the same bytes.
@@ -17,13 +17,30 @@ type stateFile struct {
 	Version        int             `json:"v"`
 	Cluster        string          `json:"cluster"`
 	Revision       uint64          `json:"revision"`
-	Nodes          []codec.NodeID  `json:"nodes"`
+	Nodes          []nodeFile      `json:"nodes"`
 	Metadata       []replicaFile   `json:"metadata"`
 	Topics         []topicFile     `json:"topics"`
 	Tombstones     []tombstoneFile `json:"tombstones"`
 	NextGroup      codec.GroupID   `json:"next_group"`
 	NextReplica    codec.ReplicaID `json:"next_replica"`
 	NextProducerID int64           `json:"next_producer_id"`
+}
+
+type nodeFile struct {
+	Name    codec.NodeID `json:"name"`
+	Disk    string       `json:"disk"`
+	Epoch   uint64       `json:"epoch"`
+	Address string       `json:"address,omitempty"`
+}
+
+// UnmarshalJSON reads a node. In version 1 it was only a name.
+func (f *nodeFile) UnmarshalJSON(p []byte) error {
+	if len(p) > 0 && p[0] == '"' {
+		f.Disk = codec.UUID{}.String()
+		return json.Unmarshal(p, &f.Name)
+	}
+	type plain nodeFile
+	return strictly(p, (*plain)(f))
 }
 
 type topicFile struct {
@@ -57,8 +74,11 @@ type tombstoneFile struct {
 // Encode writes the whole state. The caller adds a checksum.
 func (s State) Encode() []byte {
 	f := stateFile{Version: stateVersion, Cluster: s.Cluster.String(), Revision: s.Revision,
-		Nodes: slices.Sorted(maps.Keys(s.Nodes)), Metadata: replicasOut(s.Metadata),
-		NextGroup: s.NextGroup, NextReplica: s.NextReplica, NextProducerID: s.NextProducerID}
+		Metadata: replicasOut(s.Metadata), NextGroup: s.NextGroup, NextReplica: s.NextReplica, NextProducerID: s.NextProducerID}
+	for _, name := range slices.Sorted(maps.Keys(s.Nodes)) {
+		n := s.Nodes[name]
+		f.Nodes = append(f.Nodes, nodeFile{n.Name, n.Disk.String(), n.Epoch, n.Address})
+	}
 	for _, name := range slices.Sorted(maps.Keys(s.Topics)) {
 		t := s.Topics[name]
 		out := topicFile{Name: t.Name, ID: t.ID.String(), Created: t.Created, Settings: t.Settings.Map()}
@@ -92,8 +112,8 @@ func DecodeState(p []byte) (State, error) {
 	if err := strictly(p, &f); err != nil {
 		return State{}, fmt.Errorf("decode state: %w", err)
 	}
-	if f.Version != stateVersion {
-		return State{}, fmt.Errorf("decode state: version %d, %d is known", f.Version, stateVersion)
+	if f.Version < 1 || f.Version > stateVersion {
+		return State{}, fmt.Errorf("decode state: version %d, up to %d is known", f.Version, stateVersion)
 	}
 	s, err := f.state()
 	if err != nil {
@@ -113,8 +133,12 @@ func (f stateFile) state() (State, error) {
 	if s.Cluster, err = codec.ParseUUID(f.Cluster); err != nil {
 		return s, err
 	}
-	for _, n := range f.Nodes {
-		s.Nodes[n] = Node{Name: n}
+	for _, in := range f.Nodes {
+		n := Node{Name: in.Name, Epoch: in.Epoch, Address: in.Address}
+		if n.Disk, err = codec.ParseUUID(in.Disk); err != nil {
+			return s, err
+		}
+		s.Nodes[n.Name] = n
 	}
 	for _, in := range f.Topics {
 		t := Topic{Name: in.Name, Created: in.Created}

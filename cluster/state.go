@@ -29,6 +29,14 @@ type State struct {
 // Node is a broker that belongs to the cluster.
 type Node struct {
 	Name codec.NodeID
+	// Disk is the data directory that it registered with first; zero until then.
+	// A broker of its name with another one has lost what it promised.
+	Disk codec.UUID
+	// Epoch counts its registrations: one for each start. Of two processes with
+	// one name the older one has to go.
+	Epoch uint64
+	// Address is where clients reach it; empty when it does not say.
+	Address string
 }
 
 // Topic is one incarnation of a topic's name.
