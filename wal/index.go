@@ -19,6 +19,7 @@ type Index struct {
 
 	before     codec.Index // the entry before the first
 	beforeTerm codec.Term
+	begin      beginning
 	last       codec.Index
 	terms      []termRun
 	epochs     []EpochStart // one for each term that has data
@@ -87,6 +88,12 @@ type mark2 struct {
 	appended codec.Millis
 }
 
+// beginning is where the offsets of the first entry's batches begin.
+type beginning struct {
+	next    codec.Offset
+	appends codec.Millis
+}
+
 // newIndex is of the log that h names, in the directory of a replica.
 func newIndex(fs FS, replica string, h Hard, o Options) *Index {
 	n := incarnation(h.Log)
@@ -95,6 +102,7 @@ func newIndex(fs FS, replica string, h Hard, o Options) *Index {
 		active: segment{base: noSegment}, next: h.Next, appends: h.AppendTime, start: h.Start,
 		commit: h.Before, cacheMax: o.CacheBytes,
 	}
+	x.begin = beginning{h.Next, h.AppendTime}
 	x.readable = mark2{offset: h.Next, segment: noSegment, entry: h.Before, appended: h.AppendTime}
 	return x
 }
@@ -280,6 +288,12 @@ func (x *Index) AppendTime() codec.Millis { return x.appends }
 
 // Before is the entry before the first, and its term.
 func (x *Index) Before() (codec.Index, codec.Term) { return x.before, x.beforeTerm }
+
+// Begin is what the entries up to Before leave behind: the next offset, and the
+// leader's clock of the last batch.
+func (x *Index) Begin() (next codec.Offset, appendTime codec.Millis) {
+	return x.begin.next, x.begin.appends
+}
 
 // Last is the index of the last durable entry.
 func (x *Index) Last() codec.Index { return x.last }

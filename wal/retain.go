@@ -45,6 +45,7 @@ func (x *Index) Drop(keep codec.Index) *Drop {
 		d.segments = append(d.segments, s.base)
 	}
 	x.closed = append([]*segment(nil), x.closed[n:]...)
+	x.begin = beginning{d.next, d.appends}
 	x.dropEntries(d.before, term)
 	return d
 }
