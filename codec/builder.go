@@ -103,6 +103,16 @@ func (b *Builder) seal(p Batch, c Compression) {
 	be.PutUint32(p[17:], CRC32C(p[BatchHeadBytes:]))
 }
 
+// SetProducer writes who sends the batch, and the sequence of its first record,
+// into b, and its checksum anew. All three are -1 in a batch that was built.
+func (b Batch) SetProducer(id int64, epoch int16, sequence int32) {
+	be := binary.BigEndian
+	be.PutUint64(b[43:], uint64(id))
+	be.PutUint16(b[51:], uint16(epoch))
+	be.PutUint32(b[53:], uint32(sequence))
+	be.PutUint32(b[17:], CRC32C(b[BatchHeadBytes:]))
+}
+
 func appendField(p, v []byte) []byte {
 	if v == nil {
 		return binary.AppendVarint(p, -1)

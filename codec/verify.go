@@ -18,13 +18,24 @@ func (b Batch) Verify(maxBytes int) error {
 	if err := b.checkAttributes(); err != nil {
 		return err
 	}
-	if b.ProducerID() >= 0 { // each id would be remembered, and nobody bounds how many there are
-		return Errorf(InvalidArgument, "batch has producer id %d: producer ids are not given out yet: send producer id -1", b.ProducerID())
+	if err := b.checkProducer(); err != nil {
+		return err
 	}
 	if b.Compression() != NoCompression {
 		return nil
 	}
 	return b.CheckRecords(b[BatchHeaderBytes:])
+}
+
+// checkProducer says whether the batch names a producer as a whole, or none.
+func (b Batch) checkProducer() error {
+	switch id, epoch, first := b.ProducerID(), b.ProducerEpoch(), b.BaseSequence(); {
+	case id == -1 && epoch == -1 && first == -1:
+	case id >= 0 && epoch >= 0 && first >= 0:
+	default:
+		return Errorf(InvalidArgument, "batch has producer id %d, epoch %d and sequence %d: want all of them from 0 on, or -1 for none", id, epoch, first)
+	}
+	return nil
 }
 
 // CheckRecords walks section, the uncompressed records of b: the error is a

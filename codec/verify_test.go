@@ -41,8 +41,9 @@ func TestVerify(t *testing.T) {
 		"transactional":          {func(b Batch) Batch { b[22] = attrTransactional; return reseal(b) }, InvalidArgument, "transactional bit"},
 		"log append time":        {func(b Batch) Batch { b[22] = attrLogAppendTime; return reseal(b) }, InvalidArgument, "log append time"},
 		"a bit of tomorrow":      {func(b Batch) Batch { b[21] = 0x80; return reseal(b) }, InvalidArgument, "attributes 0x8000"},
-		"a producer id":          {func(b Batch) Batch { be.PutUint64(b[43:], 7); return reseal(b) }, InvalidArgument, "producer ids are not given out yet: send producer id -1"},
-		"producer id 0":          {func(b Batch) Batch { be.PutUint64(b[43:], 0); return reseal(b) }, InvalidArgument, "producer id 0"},
+		"a producer":             {func(b Batch) Batch { b.SetProducer(7, 0, 3); return b }, OK, ""},
+		"half a producer":        {func(b Batch) Batch { b.SetProducer(7, 0, -1); return b }, InvalidArgument, "producer id 7, epoch 0 and sequence -1"},
+		"an epoch of nobody":     {func(b Batch) Batch { b.SetProducer(-1, 4, -1); return b }, InvalidArgument, "producer id -1, epoch 4"},
 		"compressed, not opened": {func(b Batch) Batch { b[22] = byte(Zstd); return reseal(b) }, OK, ""},
 	} {
 		b := law.change(append(Batch(nil), build(t, NoCompression, five...)...))

@@ -15,6 +15,10 @@ const (
 	// ProducerRetention is how long a producer is remembered after its last
 	// batch, by the log's append times.
 	ProducerRetention = codec.Millis(7 * 24 * 60 * 60 * 1000)
+	// ProducersMax is how many producers are remembered of one log. Above it the
+	// one that was silent for longest is forgotten: what it sends again then is
+	// stored again.
+	ProducersMax = 10_000
 
 	sequenceMask = 1<<31 - 1
 )
@@ -60,6 +64,10 @@ func (t *Producers) Apply(d codec.Descriptor) {
 	p := t.byID[d.ProducerID]
 	switch {
 	case p == nil:
+		if len(t.byID) >= ProducersMax {
+			delete(t.byID, t.oldest.id)
+			t.unlink(t.oldest)
+		}
 		p = &producer{id: d.ProducerID, epoch: d.ProducerEpoch}
 		t.byID[p.id] = p
 	case d.ProducerEpoch < p.epoch: // the leader fences these: nothing to learn
