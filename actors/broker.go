@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -33,6 +34,7 @@ func Launch(cfg Config, started func(error)) *Broker {
 	b := &Broker{house: newHouse(cfg)}
 	b.meta = newHandle(b.house, codec.TopicPartition{Topic: "__metadata"}, "metadata")
 	b.table.Store(&table{})
+	b.house.state = b.published.Load
 	k := &keeper{
 		house: b.house, meta: b.meta, published: &b.published, table: &b.table, who: &b.who,
 		kept: make(map[codec.GroupID]*kept),
@@ -43,6 +45,13 @@ func Launch(cfg Config, started func(error)) *Broker {
 			b.begun.Store(err == nil)
 			started(err)
 		},
+	}
+	// The courier first: what the keeper asks for at once must find it.
+	number := b.house.random()
+	if _, err := b.house.system.Root.SpawnNamed(b.house.props(func() actor.Actor {
+		return &courier{house: b.house, meta: b.meta, errands: make(map[uint64]*errand), last: number}
+	}), courierName); err != nil {
+		panic("actors: spawn courier: " + err.Error())
 	}
 	if _, err := b.house.system.Root.SpawnNamed(b.house.props(func() actor.Actor { return k }, watched(&b.house.mail)), brokerName); err != nil {
 		panic("actors: spawn broker: " + err.Error())
@@ -113,12 +122,18 @@ func (b *Broker) Partition(tp codec.TopicPartition) (*Handle, error) {
 	if tp.Partition < 0 || int(tp.Partition) >= len(t.Partitions) {
 		return nil, codec.Errorf(codec.UnknownPartition, "topic %q has no partition %d: it has %d, counted from 0", tp.Topic, tp.Partition, len(t.Partitions))
 	}
+	if replicas := t.Partitions[tp.Partition].Replicas; !slices.ContainsFunc(replicas, func(r cluster.Replica) bool { return r.Node == b.house.node }) {
+		return nil, &codec.Error{Code: codec.NotLeader, Message: tp.String() + " has no replica here", Leader: b.house.addressOf(replicas[0].Node)}
+	}
 	return nil, unavailable(tp.String())
 }
 
 func unknownTopic(name codec.Topic) *codec.Error {
 	return codec.Errorf(codec.UnknownTopic, "there is no topic %q: create it first", clip(string(name)))
 }
+
+// LeadsMetadata says whether the metadata group is led here.
+func (b *Broker) LeadsMetadata() bool { return b.meta.state.Load().leader }
 
 // InFlightBytes is the size of all batches that were let in and are not
 // answered.

@@ -35,6 +35,14 @@ type inWriting struct {
 
 // write hands an append to the disk.
 func (d *disk) write(a *replica.Append) {
+	w := writeOf(a)
+	d.writing = append(d.writing, inWriting{a, d.house.clock.Now()})
+	life := d.life
+	d.lane.Write(d.log, w, func(err error) { d.post(&persisted{life, a, w, err}) })
+}
+
+// writeOf is an append in the words of the log.
+func writeOf(a *replica.Append) *wal.Write {
 	w := &wal.Write{Commit: a.Commit}
 	if a.Hard {
 		w.Vote = &wal.Vote{Term: a.Term, For: a.Vote}
@@ -43,9 +51,7 @@ func (d *disk) write(a *replica.Append) {
 	for i, e := range a.Entries {
 		w.Entries[i] = wal.Entry{Index: e.Index, Term: e.Term, Type: uint8(e.Type), Data: e.Data, Payloads: e.Payloads}
 	}
-	d.writing = append(d.writing, inWriting{a, d.house.clock.Now()})
-	life := d.life
-	d.lane.Write(d.log, w, func(err error) { d.post(&persisted{life, a, w, err}) })
+	return w
 }
 
 // wrote takes the oldest write off the list.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/troupe-mq/troupe/cluster"
 	"github.com/troupe-mq/troupe/codec"
 	"github.com/troupe-mq/troupe/wal"
 )
@@ -25,6 +26,10 @@ type Handle struct {
 	lives atomic.Int64
 	set   atomic.Pointer[settings]
 
+	members atomic.Pointer[[]cluster.Replica]
+	inSync  atomic.Pointer[[]codec.NodeID] // as the leader sees it; nil elsewhere
+	ticking atomic.Bool                    // a tick stands in the mailbox
+
 	closing atomic.Bool // a close was asked for; the actor may restart meanwhile
 
 	produced, fetched tallied
@@ -37,6 +42,7 @@ type state struct {
 	open   bool
 	leader bool
 	term   codec.Term
+	lead   codec.NodeID // where it is led; empty when nobody knows
 	write  *codec.Error // why nothing can be written; nil when it can
 	read   *codec.Error // why nothing can be read; nil when it can
 }
@@ -225,3 +231,14 @@ func (h *Handle) Trim(before codec.Offset, reply func(start codec.Offset, err er
 	m := &trim{before, reply}
 	h.tell(m, m.refuse)
 }
+
+// Leads says whether the replica on this broker leads its group and serves, and
+// the term that it knows of.
+func (h *Handle) Leads() (bool, codec.Term) {
+	s := h.state.Load()
+	return s.open && s.leader, s.term
+}
+
+// Transfer asks the replica on this broker, when it leads, to hand leadership to
+// the replica on another. Whether that one takes it is seen later.
+func (h *Handle) Transfer(to codec.NodeID) { h.tell(&transfer{to}, func(error) {}) }

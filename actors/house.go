@@ -11,6 +11,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/troupe-mq/troupe/cluster"
 	"github.com/troupe-mq/troupe/codec"
 	"github.com/troupe-mq/troupe/wal"
 )
@@ -26,6 +27,11 @@ type house struct {
 	log     *slog.Logger
 	system  *actor.ActorSystem
 	broker  *actor.PID
+	courier *actor.PID
+	link    Link       // nil without one
+	cluster codec.UUID // this and the node are set before the first replica is opened
+	node    codec.NodeID
+	state   func() *cluster.State // as published; nil before there is one
 	credit  *credit
 	reserve int64       // bytes of disk that are kept free
 	short   atomic.Bool // less than the reserve is free
@@ -35,6 +41,9 @@ type house struct {
 
 // brokerName is the id of the root actor.
 const brokerName = "broker"
+
+// courierName is the id of the actor that asks other brokers.
+const courierName = "courier"
 
 // newHouse builds the actor system. It reads no disk.
 func newHouse(cfg Config) *house {
@@ -46,7 +55,7 @@ func newHouse(cfg Config) *house {
 	}
 	h := &house{
 		cfg: cfg, clock: cfg.Ports.Clock, chance: cfg.Ports.Chance, fs: cfg.Ports.FS, port: wal.NewPort(cfg.Ports.Run),
-		log: cfg.Log, credit: newCredit(cfg.InFlightBytes, cfg.Ports.Clock), reserve: reserveBytes,
+		state: func() *cluster.State { return nil }, link: cfg.Ports.Link, log: cfg.Log, credit: newCredit(cfg.InFlightBytes, cfg.Ports.Clock), reserve: reserveBytes,
 	}
 	if fs, ok := cfg.Ports.FS.(countedFS); ok {
 		h.tallies.disk = fs.tally
@@ -54,6 +63,7 @@ func newHouse(cfg Config) *house {
 	h.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(quieter{cfg.Log.Handler()}) }))
 	h.system.EventStream.Subscribe(h.deadLetter)
 	h.broker = actor.NewPID(h.system.Address(), brokerName)
+	h.courier = actor.NewPID(h.system.Address(), courierName)
 	return h
 }
 
@@ -70,6 +80,14 @@ func (h *house) send(to *actor.PID, m any) { h.system.Root.Send(to, m) }
 
 func (h *house) toBroker(m any) { h.send(h.broker, m) }
 
+// addressOf is where clients reach a broker; its name when it has not said.
+func (h *house) addressOf(node codec.NodeID) string {
+	if s := h.state(); s != nil && s.Nodes[node].Address != "" {
+		return s.Nodes[node].Address
+	}
+	return string(node)
+}
+
 // deadLetter answers requests that reached an actor which has ended.
 func (h *house) deadLetter(event any) {
 	d, ok := event.(*actor.DeadLetterEvent)
@@ -84,6 +102,9 @@ func (h *house) deadLetter(event any) {
 	}
 }
 
+// within is any time up to d.
+func (h *house) within(d time.Duration) time.Duration { return h.jitter(5*d) - 5*d }
+
 // jitter is d and up to a fifth of it more, so that what many actors do from
 // time to time is not done all at once.
 func (h *house) jitter(d time.Duration) time.Duration {
@@ -92,6 +113,15 @@ func (h *house) jitter(d time.Duration) time.Duration {
 		panic(fmt.Sprintf("actors: no randomness: %v", err))
 	}
 	return d + time.Duration(int64(binary.BigEndian.Uint32(p[:]))%(int64(d)/5+1))
+}
+
+// random is any number.
+func (h *house) random() uint64 {
+	var p [8]byte
+	if _, err := io.ReadFull(h.chance, p[:]); err != nil {
+		panic(fmt.Sprintf("actors: no randomness: %v", err))
+	}
+	return binary.BigEndian.Uint64(p[:])
 }
 
 // newUUID is a random one, version 4.

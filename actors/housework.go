@@ -53,7 +53,11 @@ func (p *Partition) rest() {
 // retain proposes a new start when the topic's settings say so. What lies
 // below the start goes once it is committed.
 func (p *Partition) retain() {
-	if p.machine != nil || !p.serving {
+	if p.machine != nil {
+		return
+	}
+	if !p.serving {
+		p.dropBelowStart() // the leader says where the log begins
 		return
 	}
 	s := p.seat.settings
@@ -78,7 +82,7 @@ func (p *Partition) dropBelowStart() {
 	if p.disk.log == nil || p.mind == nil {
 		return
 	}
-	d := p.disk.index.Drop(math.MaxInt64)
+	d := p.disk.index.Drop(p.keepFor())
 	if d == nil {
 		return
 	}
@@ -97,10 +101,25 @@ func (p *Partition) dropBelowStart() {
 	p.house.log.Info("old segments are removed", "partition", p.seat.name, "segments", d.Segments(), "start", p.disk.index.Start())
 }
 
-// configure takes new settings of the topic. Batches that are handed to the
-// disk from now on are made durable as these say.
-func (p *Partition) configure(s settings) {
-	old := p.seat.settings
+// keepFor is the first entry that another replica still needs. One that has not
+// held what is committed for long gets a snapshot instead.
+func (p *Partition) keepFor() codec.Index {
+	keep, now := codec.Index(math.MaxInt64), p.house.clock.Now()
+	for _, o := range p.mind.Peers() {
+		if at, ever := p.held[o.ID]; ever && now-at < codec.Millis(holdFor.Milliseconds()) {
+			keep = min(keep, o.Match)
+		}
+	}
+	return keep
+}
+
+// configure takes new settings of the topic, and members of the group. Batches
+// that are handed to the disk from now on are made durable as these say.
+func (p *Partition) configure(m *configure) {
+	s, old := m.settings, p.seat.settings
+	if m.members != nil {
+		p.seat.members = m.members
+	}
 	p.seat.settings = s
 	if s.noSync != old.noSync || s.segmentBytes != old.segmentBytes {
 		p.reconfigure()
@@ -168,17 +187,9 @@ func (p *Partition) snapshotMachine(last codec.Index) {
 		previous, err = l.WriteSnapshot(snap)
 		return err
 	}, func() {
+		p.snapped = snap
 		if d := p.disk.index.DropEntries(previous); d != nil {
 			p.disk.step("retention", func(l *wal.Log) error { return l.Retain(d) }, nil)
 		}
 	})
-}
-
-// tick is one step of raft's time. A group of one needs none: it has nobody
-// to hear from.
-func (p *Partition) tick() {
-	if p.mind != nil {
-		p.mind.Tick()
-		p.carryOut(p.mind.Take())
-	}
 }

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	iofs "io/fs"
 	"path/filepath"
+	"slices"
 
 	"github.com/troupe-mq/troupe/actors/replica"
+	"github.com/troupe-mq/troupe/cluster"
 	"github.com/troupe-mq/troupe/codec"
 	"github.com/troupe-mq/troupe/wal"
 )
@@ -19,6 +21,31 @@ type identity struct {
 	Cluster string `json:"cluster"`
 	Node    string `json:"node"`
 	Disk    string `json:"disk"`
+	// Founders are the nodes that the metadata group began with; none when that
+	// is this one alone.
+	Founders []codec.NodeID `json:"founders,omitempty"`
+}
+
+// founders are the first replicas of the metadata group.
+func (id identity) founders() []cluster.Replica {
+	if len(id.Founders) == 0 {
+		return []cluster.Replica{{ID: founder, Node: codec.NodeID(id.Node)}}
+	}
+	all := make([]cluster.Replica, len(id.Founders))
+	for i, n := range id.Founders {
+		all[i] = cluster.Replica{ID: founder + codec.ReplicaID(i), Node: n}
+	}
+	return all
+}
+
+// metadataReplica is the replica of the metadata group on this node.
+func (id identity) metadataReplica() codec.ReplicaID {
+	for _, r := range id.founders() {
+		if string(r.Node) == id.Node {
+			return r.ID
+		}
+	}
+	panic("actors: this node is not among the founders that it names")
 }
 
 const (
@@ -33,9 +60,14 @@ func replicaDir(data string, g codec.GroupID, r codec.ReplicaID) string {
 	return filepath.Join(data, fmt.Sprintf("g%d-r%d", g, r))
 }
 
-// newborn is the hard state of the first replica of a group of one.
-func newborn(g codec.GroupID, r codec.ReplicaID) wal.Hard {
-	index, term, conf := replica.Bootstrap([]codec.ReplicaID{r})
+// newborn is the hard state of one of the first replicas of a group, whose
+// members those are.
+func newborn(g codec.GroupID, r codec.ReplicaID, members []cluster.Replica) wal.Hard {
+	var voters []codec.ReplicaID
+	for _, m := range members {
+		voters = append(voters, m.ID)
+	}
+	index, term, conf := replica.Bootstrap(voters)
 	return wal.Hard{
 		Group: g, Replica: r, Term: term, Commit: index, Durable: index,
 		Before: index, BeforeTerm: term, Conf: conf, ConfAsOf: index,
@@ -44,13 +76,16 @@ func newborn(g codec.GroupID, r codec.ReplicaID) wal.Hard {
 
 // settle finds out who the data directory belongs to, or founds a cluster of
 // one in an empty one. It waits for the disk.
-func settle(fs wal.FS, cfg Config, cluster, disk codec.UUID) (identity, error) {
+func settle(fs wal.FS, cfg Config, uuid, disk codec.UUID) (identity, error) {
 	if err := wal.Sweep(fs, cfg.Dir); err != nil {
 		return identity{}, err
 	}
 	id, err := readIdentity(fs, cfg.Dir)
 	if errors.Is(err, iofs.ErrNotExist) {
-		return found(fs, cfg, cluster, disk)
+		if cfg.Member {
+			return id, fmt.Errorf("data directory %s is empty, and node %q belongs to a cluster: restore its directory, or start it as a new node with another name", cfg.Dir, cfg.Node)
+		}
+		return found(fs, cfg, uuid, disk)
 	}
 	if err != nil {
 		return id, err
@@ -58,28 +93,36 @@ func settle(fs wal.FS, cfg Config, cluster, disk codec.UUID) (identity, error) {
 	if cfg.Node != "" && string(cfg.Node) != id.Node {
 		return id, fmt.Errorf("data directory %s belongs to node %q, not %q: start with that name, or with another directory", cfg.Dir, id.Node, cfg.Node)
 	}
-	there, err := wal.Exists(fs, replicaDir(cfg.Dir, codec.MetadataGroup, founder))
+	dir := replicaDir(cfg.Dir, codec.MetadataGroup, id.metadataReplica())
+	there, err := wal.Exists(fs, dir)
 	if err == nil && !there {
-		err = fmt.Errorf("data directory %s has lost its metadata (%s is missing): restore it, or start with an empty directory", cfg.Dir, replicaDir(cfg.Dir, codec.MetadataGroup, founder))
+		err = fmt.Errorf("data directory %s has lost its metadata (%s is missing): restore it, or start with an empty directory", cfg.Dir, dir)
 	}
 	return id, err
 }
 
 // found makes the metadata group of one, then the identity. A crash between
 // the two leaves a group that nobody was told of; it is used again.
-func found(fs wal.FS, cfg Config, cluster, disk codec.UUID) (identity, error) {
+func found(fs wal.FS, cfg Config, uuid, disk codec.UUID) (identity, error) {
 	node := cfg.Node
 	if node == "" {
 		node = cfg.NodeDefault
 	}
-	id := identity{Format: identityFormat, Cluster: cluster.String(), Node: string(node), Disk: disk.String()}
-	dir := replicaDir(cfg.Dir, codec.MetadataGroup, founder)
+	id := identity{Format: identityFormat, Cluster: uuid.String(), Node: string(node), Disk: disk.String()}
+	if f := cfg.Founding; f != nil {
+		id.Cluster, id.Founders = f.Cluster.String(), f.Nodes
+		if !slices.Contains(f.Nodes, node) {
+			return id, fmt.Errorf("found a cluster: node %q is not among its founders %v", node, f.Nodes)
+		}
+	}
+	me := id.metadataReplica()
+	dir := replicaDir(cfg.Dir, codec.MetadataGroup, me)
 	there, err := wal.Exists(fs, dir)
 	if err != nil {
 		return id, fmt.Errorf("found a cluster: %w", err)
 	}
 	if !there {
-		if err := wal.Create(fs, dir, newborn(codec.MetadataGroup, founder)); err != nil {
+		if err := wal.Create(fs, dir, newborn(codec.MetadataGroup, me, id.founders())); err != nil {
 			return id, fmt.Errorf("found a cluster: %w", err)
 		}
 	}
@@ -107,6 +150,9 @@ func readIdentity(fs wal.FS, dir string) (id identity, err error) {
 	}
 	if _, err := codec.ParseUUID(id.Cluster); err != nil || id.Node == "" {
 		return id, fmt.Errorf("read %s: it names no cluster or no node: restore the file", name)
+	}
+	if _, err := codec.ParseUUID(id.Disk); err != nil || len(id.Founders) > 0 && !slices.Contains(id.Founders, codec.NodeID(id.Node)) {
+		return id, fmt.Errorf("read %s: it names no disk, or founders of whom this node is none: restore the file", name)
 	}
 	return id, nil
 }

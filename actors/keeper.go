@@ -27,14 +27,19 @@ type keeper struct {
 	kept      map[codec.GroupID]*kept
 	order     []codec.GroupID // of kept, as they came
 	waiting   []*whenOpen
-	founding  bool
-	leaving   []func() // called when every replica is closed
-	left      bool     // they were
+	enlisting bool
+	producers producerIDs
+	// registered says that the metadata knows of this start of this broker.
+	registered bool
+	epoch      uint64   // of the registration
+	leaving    []func() // called when every replica is closed
+	left       bool     // they were
 }
 
 // table is the published way from names to partitions. It never changes.
 type table struct {
-	parts map[codec.TopicPartition]*Handle
+	parts  map[codec.TopicPartition]*Handle
+	groups map[codec.GroupID]*Handle
 }
 
 // kept is one replica that lives here.
@@ -68,15 +73,26 @@ func (k *keeper) Receive(c actor.Context) {
 	case *ready:
 		k.ready(m)
 	case metadataChanged:
+		k.enlist()
 		k.reconcile()
+	case ticking:
+		k.tick()
+	case *enlisted:
+		k.enlisted(m)
+	case *newProducer:
+		k.newProducer(m)
+	case *allocated:
+		k.allocated(m)
 	case *prepared:
 		k.prepared(m)
 	case *initialized:
 		k.initialized(m)
 	case *buried:
 		k.buried(m)
-	case *founded:
-		k.founded(m)
+	case *gone:
+		for _, g := range k.order {
+			k.kept[g].handle.tell(m, func(error) {})
+		}
 	case *whenOpen:
 		k.whenOpen(m)
 	case *passed:
@@ -118,16 +134,25 @@ func (k *keeper) settled(m *settled) {
 		return
 	}
 	k.id = m.id
+	id, err := codec.ParseUUID(m.id.Cluster)
+	if err != nil {
+		panic("actors: stored cluster id does not hold: " + err.Error())
+	}
+	k.house.cluster, k.house.node = id, codec.NodeID(m.id.Node)
 	k.who.Store(&m.id)
+	me, members := m.id.metadataReplica(), m.id.founders()
 	s := seat{
-		group: codec.MetadataGroup, id: founder, name: "metadata",
-		dir: replicaDir(k.house.cfg.Dir, codec.MetadataGroup, founder),
+		group: codec.MetadataGroup, id: me, name: "metadata", members: members,
+		dir: replicaDir(k.house.cfg.Dir, codec.MetadataGroup, me),
 		machine: func() machine {
 			return &metadata{house: k.house, state: cluster.NewState(), published: k.published}
 		},
 	}
+	k.meta.members.Store(&members)
 	k.spawn(&kept{handle: k.meta, seat: s, phase: opening}, "metadata")
+	k.table.Store(&table{groups: map[codec.GroupID]*Handle{codec.MetadataGroup: k.meta}})
 	k.beat()
+	k.tickLater()
 }
 
 // spawn starts the body of a replica.
@@ -161,33 +186,11 @@ func (k *keeper) ready(m *ready) {
 			k.start(fmt.Errorf("metadata: %w", m.err))
 			return
 		}
-		k.found()
+		k.enlist()
 		k.reconcile()
 		return
 	}
 	k.tellWaiting()
-}
-
-// found writes the cluster's first entry, once.
-func (k *keeper) found() {
-	if s := k.published.Load(); k.founding || s != nil && s.Cluster != (codec.UUID{}) {
-		return
-	}
-	k.founding = true
-	id, err := codec.ParseUUID(k.id.Cluster)
-	if err != nil {
-		panic("actors: stored cluster id does not hold: " + err.Error())
-	}
-	k.house.decide(k.meta, cluster.FoundCluster{Cluster: id, Node: codec.NodeID(k.id.Node)}, func(_ cluster.Result, err error) {
-		k.post(&founded{err})
-	})
-}
-
-func (k *keeper) founded(m *founded) {
-	k.founding = false
-	if m.err != nil {
-		k.start(fmt.Errorf("found a cluster: %w", m.err))
-	}
 }
 
 // start reports once that the broker has started, or why it has not.

@@ -29,7 +29,6 @@ type (
 		groups []codec.GroupID
 		err    error
 	}
-	founded struct{ err error }
 	// whenOpen asks to be told when every partition of a topic has reported.
 	whenOpen struct {
 		topic codec.Topic

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/troupe-mq/troupe/actors/replica"
+	"github.com/troupe-mq/troupe/cluster"
 	"github.com/troupe-mq/troupe/codec"
 	"github.com/troupe-mq/troupe/wal"
 )
@@ -89,6 +90,8 @@ type (
 		life  int
 		found *wal.Opened
 		table *replica.Producers
+		known codec.Index   // what table knows of
+		confs []codec.Index // committed entries that change the configuration
 		start codec.Offset
 		opts  wal.Options // that it was opened with
 		err   error
@@ -122,8 +125,19 @@ type (
 		err  error
 	}
 
-	// configure brings new settings of the topic.
-	configure struct{ settings settings }
+	// configure brings new settings of the topic, and the members of the group.
+	configure struct {
+		settings settings
+		members  []cluster.Replica
+	}
+
+	// installed says that a snapshot has taken the log's place.
+	installed struct {
+		life   int
+		append *replica.Append
+		index  *wal.Index
+		err    error
+	}
 
 	// closing asks to rest and to let the log go; done is called then.
 	closing struct{ done func() }

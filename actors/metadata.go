@@ -24,7 +24,8 @@ type decided struct {
 	err    error
 }
 
-// metadataChanged tells the broker that a new state was published.
+// metadataChanged tells the keeper and the courier that a new state was
+// published.
 type metadataChanged struct{}
 
 func (m *metadata) apply(index codec.Index, command []byte) any {
@@ -60,4 +61,5 @@ func (m *metadata) settled() {
 	state := m.state
 	m.published.Store(&state)
 	m.house.toBroker(metadataChanged{})
+	m.house.send(m.house.courier, metadataChanged{})
 }

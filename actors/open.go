@@ -51,6 +51,8 @@ type rebuild struct {
 	opts wal.Options
 
 	table *replica.Producers
+	known codec.Index // what table knows of
+	confs []codec.Index
 	start codec.Offset
 }
 
@@ -60,6 +62,9 @@ func (r *rebuild) run() *opened {
 	found, err := wal.Open(r.fs, r.seat.dir, r.opts, func(e *wal.Entry) {
 		if start, ok, err := codec.ParseStartEntry(e.Data); ok && err == nil && e.Type == 0 {
 			r.start = max(r.start, start)
+		}
+		if e.Type != 0 {
+			r.confs = append(r.confs, e.Index)
 		}
 		run, ok, _ := codec.ParseBatchEntry(e.Data)
 		if !ok || e.Type != 0 {
@@ -75,20 +80,22 @@ func (r *rebuild) run() *opened {
 		return &opened{err: err}
 	}
 	r.table = replica.NewProducers()
+	r.known = found.Hard.Commit
 	from := codec.Index(0)
 	if found.Snapshot != nil && r.seat.machine == nil {
 		s, err := replica.ParseSnapshot(found.Snapshot.Data)
 		if err != nil {
 			return &opened{found: found, err: &wal.Corrupt{File: r.seat.dir, At: -1, Why: err.Error()}}
 		}
-		r.table, from = s.Producers, found.Snapshot.Index
+		r.table, from = s.Producers, max(s.ProducersAsOf, found.Snapshot.Index)
+		r.known = max(r.known, from)
 	}
 	for i, d := range committed {
 		if indexes[i] > from {
 			r.table.Apply(d)
 		}
 	}
-	return &opened{found: found, table: r.table, start: r.start}
+	return &opened{found: found, table: r.table, known: r.known, confs: r.confs, start: r.start}
 }
 
 // opened begins a life: the mind starts on what the disk has.
@@ -102,6 +109,7 @@ func (p *Partition) opened(m *opened) {
 	}
 	if m.found.Cut > 0 {
 		p.house.tallies.cuts.Add(1)
+		p.house.seen(SeenTornEnd)
 		p.house.tallies.cutEntries.Add(int64(m.found.Cut))
 		p.house.log.Info("the end of a log was cut: it was not acknowledged", "partition", p.seat.name, "entries", m.found.Cut)
 	}
@@ -121,8 +129,17 @@ func (p *Partition) opened(m *opened) {
 		p.publish()
 		p.pub.publishState(state{open: true, write: unavailable(p.seat.name)})
 	}
-	p.mind.Campaign()
+	if p.stands() {
+		p.mind.Campaign()
+	}
 	p.carryOut(p.mind.Take())
+}
+
+// stands says whether this replica asks to lead as soon as it is open: one that
+// is alone does, and of several the preferred one. If there is a leader, the
+// others do not let themselves be disturbed.
+func (p *Partition) stands() bool {
+	return !p.replicated() || p.seat.members[0].ID == p.seat.id
 }
 
 // options are the log's, as the topic's settings have them.
@@ -135,6 +152,15 @@ func (p *Partition) begin(m *opened) error {
 	h, x := m.found.Hard, m.found.Index
 	x.Commit(h.Commit)
 	applied := max(h.Commit, h.Before)
+	for _, at := range m.confs {
+		// The configuration may have been decided and not yet written down when
+		// the log was closed: then it is applied again.
+		if at > h.ConfAsOf {
+			applied = min(applied, at-1)
+			p.house.seen(SeenConfApplied)
+			break
+		}
+	}
 	if p.seat.machine != nil {
 		at, err := p.restore(m.found)
 		if err != nil {
@@ -142,10 +168,14 @@ func (p *Partition) begin(m *opened) error {
 		}
 		applied = at
 	}
+	p.conf = replica.ConfChange{Index: h.ConfAsOf, State: h.Conf}
+	p.store = &storage{hard: h, index: x, whole: p.replicated, snapshot: p.snapshot}
+	p.payloads, p.reading, p.mute, p.given = payloads{}, nil, false, x.Last()
 	var err error
 	p.mind, err = replica.New(replica.Config{
-		Group: p.seat.group, ID: p.seat.id, Storage: &storage{h, x}, Applied: applied,
-		ConfAsOf: h.ConfAsOf, Next: x.Next(), AppendTime: x.AppendTime(), StartTime: h.AppendTime, Producers: m.table,
+		Group: p.seat.group, ID: p.seat.id, Storage: p.store, Applied: applied,
+		ConfAsOf: h.ConfAsOf, Next: x.Next(), AppendTime: x.AppendTime(), StartTime: h.AppendTime,
+		Producers: m.table, ProducersAsOf: m.known,
 		Log: raftLog{p.house.log, p.seat.name},
 	})
 	if err != nil {
@@ -163,6 +193,7 @@ func (p *Partition) restore(found *wal.Opened) (applied codec.Index, err error) 
 		if found.Hard.Before > 1 {
 			return 0, &wal.Corrupt{File: p.seat.dir, At: -1, Why: fmt.Sprintf("the log begins at entry %d and there is no snapshot", found.Hard.Before+1)}
 		}
+		p.snapped = wal.Snapshot{Index: found.Hard.Before, Term: found.Hard.BeforeTerm, Data: replica.Snapshot{State: p.machine.snapshot()}.Encode(nil)}
 		return found.Hard.Before, nil
 	}
 	parsed, err := replica.ParseSnapshot(s.Data)
@@ -172,6 +203,6 @@ func (p *Partition) restore(found *wal.Opened) (applied codec.Index, err error) 
 	if err != nil {
 		return 0, &wal.Corrupt{File: p.seat.dir, At: -1, Why: fmt.Sprintf("snapshot of entry %d: %v", s.Index, err)}
 	}
-	p.snapAt = s.Index
+	p.snapAt, p.snapped = s.Index, *s
 	return s.Index, nil
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/troupe-mq/troupe/actors/replica"
+	"github.com/troupe-mq/troupe/cluster"
 	"github.com/troupe-mq/troupe/codec"
 	"github.com/troupe-mq/troupe/wal"
 )
@@ -33,6 +34,18 @@ type Partition struct {
 	born     int                 // tells this instance from those before it
 	snapAt   codec.Index         // index of the last snapshot asked for
 	leaving  *closing            // set while a close waits for the disk
+
+	// Of a group of several replicas.
+	store    *storage
+	snapped  wal.Snapshot       // the machine's newest on the disk
+	conf     replica.ConfChange // the configuration that applies
+	payloads payloads
+	given    codec.Index             // the last entry given to the disk
+	reading  map[codec.ReplicaID]int // letters that wait for the disk to read
+	mute     bool                    // says nothing to others, for the disk hangs
+	ticks    int
+	line     codec.Index                      // the commit index at the last look
+	held     map[codec.ReplicaID]codec.Millis // when a replica was seen to hold it
 }
 
 // seat says which replica a Partition is the body of.
@@ -42,12 +55,16 @@ type seat struct {
 	name     string // topic/partition, for people
 	dir      string
 	settings settings
-	machine  func() machine // makes the state machine; nil for none
+	members  []cluster.Replica // of the group, this one included
+	machine  func() machine    // makes the state machine; nil for none
 }
 
-// with is s with the settings that the handle has now.
+// with is s with the settings and members that the handle has now.
 func (s seat) with(h *Handle) seat {
 	s.settings = *h.set.Load()
+	if m := h.members.Load(); m != nil {
+		s.members = *m
+	}
 	return s
 }
 
@@ -91,7 +108,19 @@ func (p *Partition) receive(c actor.Context) {
 	case *forget:
 		p.waiters.drop(m.of)
 	case *configure:
-		p.configure(m.settings)
+		p.configure(m)
+	case *heard:
+		p.heard(m)
+	case *sent:
+		p.sentFromDisk(m)
+	case *installed:
+		p.installed(m)
+	case *gone:
+		p.leaderGone(m)
+	case *transfer:
+		p.transfer(m)
+	case stand:
+		p.stand(m)
 	case housework:
 		if m.born == p.born { // not that of an instance before this one
 			p.housework()
@@ -123,14 +152,14 @@ func (p *Partition) carryOut(e replica.Effects) {
 	for _, a := range e.Appends {
 		p.persist(a)
 	}
-	if len(e.Messages) > 0 {
-		panic(fmt.Sprintf("actors: %s has a message for another replica and no link to send it by", p.seat.name))
-	}
+	p.payloads.declined()
+	p.sendAll(e.Messages)
 	if len(e.Committed) > 0 {
 		p.apply(e.Committed)
 	}
 	if e.Conf != nil {
 		conf := *e.Conf
+		p.conf = conf
 		p.disk.step("configuration", func(l *wal.Log) error { return l.SetConf(conf.State, conf.Index) }, nil)
 	}
 	p.answer(e.Answers)
@@ -180,6 +209,11 @@ func (p *Partition) applyOne(e *replica.Entry) {
 func (p *Partition) answer(list []replica.Answer) {
 	for i := range list {
 		a := &list[i]
+		if a.Err == nil && a.Index == 0 {
+			p.house.seen(SeenDuplicate)
+		} else if codec.CodeOf(a.Err) == codec.Unknown {
+			p.house.seen(SeenUnknown)
+		}
 		switch m := a.Token.(type) {
 		case *Produce:
 			p.requests.remove(m)
@@ -213,17 +247,33 @@ func (p *Partition) serve(role replica.Role) {
 		return
 	}
 	p.serving = true
-	p.pub.publishState(state{open: true, leader: true, term: role.Term})
+	p.pub.publishState(state{open: true, leader: true, term: role.Term, lead: p.house.node})
 	p.house.toBroker(&ready{group: p.seat.group})
 }
 
-// follow notes who leads.
+// follow notes who leads, and sends writers there.
 func (p *Partition) follow(role replica.Role) {
 	if role.Leader {
 		p.house.tallies.leaderChanges.Add(1)
+		return // it serves once it knows what is committed
 	}
-	if !role.Leader {
-		p.serving = false
+	if p.serving && len(p.disk.writing) > 0 {
+		p.house.seen(SeenFlushLost)
+	}
+	p.serving = false
+	p.pub.inSync.Store(nil)
+	if !p.replicated() {
+		return
+	}
+	lead, _ := p.nodeOf(role.Lead)
+	why := codec.Errorf(codec.Unavailable, "%s has no leader now", p.seat.name)
+	if lead != "" {
+		why = codec.Errorf(codec.NotLeader, "%s is led by %s", p.seat.name, lead)
+		why.Leader = p.house.addressOf(lead)
+	}
+	p.pub.publishState(state{open: true, term: role.Term, lead: lead, write: why})
+	if lead != "" {
+		p.house.toBroker(&ready{group: p.seat.group})
 	}
 }
 

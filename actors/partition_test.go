@@ -18,6 +18,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/stretchr/testify/require"
 
+	"github.com/troupe-mq/troupe/cluster"
 	"github.com/troupe-mq/troupe/codec"
 	"github.com/troupe-mq/troupe/wal"
 )
@@ -110,7 +111,7 @@ func newStage(t testing.TB, set settings) *stage {
 		set.messageBytesMax = 1 << 20
 	}
 	s.seat = seat{group: 2, id: 9, name: "t/0", dir: filepath.Join(s.dir, "g2-r9"), settings: set}
-	require.NoError(t, wal.Create(s.fs, s.seat.dir, newborn(2, 9)))
+	require.NoError(t, wal.Create(s.fs, s.seat.dir, newborn(2, 9, []cluster.Replica{{ID: 9}})))
 	s.start()
 	return s
 }

@@ -25,6 +25,10 @@ type Ports struct {
 	Clock  Clock
 	Chance io.Reader
 	FS     wal.FS
+	// Seen is told of rare paths that were taken; nil outside of simulations.
+	Seen func(Seen)
+	// Link reaches other brokers; nil for a broker that is alone.
+	Link Link
 	// Run has the disk port's jobs run: a wal.Pool's Run.
 	Run func(job func())
 	// Props are options for every actor: a dispatcher and a mailbox.
@@ -45,6 +49,14 @@ type Config struct {
 	// NodeDefault names a broker whose directory is new; the host's name by
 	// default.
 	NodeDefault codec.NodeID
+	// Address is where clients reach this broker, told to other brokers.
+	Address string
+	// Founding, when the directory is new, founds a cluster together with other
+	// brokers. Without it a new directory founds a cluster of one.
+	Founding *Founding
+	// Member says that this broker belongs to a cluster already: a new directory
+	// is then one that was lost, and refused.
+	Member bool
 	// InFlightBytes bounds the batches that were let in and are not answered,
 	// 256 MiB by default. At the bound, producers wait.
 	InFlightBytes int64

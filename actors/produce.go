@@ -1,6 +1,9 @@
 package actors
 
 import (
+	"errors"
+	"slices"
+
 	"github.com/troupe-mq/troupe/actors/replica"
 	"github.com/troupe-mq/troupe/codec"
 )
@@ -16,13 +19,32 @@ func (p *Partition) produce(m *Produce) {
 		m.refuse(err)
 		return
 	}
+	batch := m.batch
+	if p.replicated() {
+		// It is kept for other replicas beyond the answer, when its memory is
+		// its owner's again.
+		batch = slices.Clone(batch)
+	}
 	p.requests.add(m)
-	if err := p.mind.Produce(p.house.clock.Now(), m.batch, m); err != nil {
+	if err := p.mind.Produce(p.house.clock.Now(), batch, m); err != nil {
 		p.requests.remove(m)
-		m.refuse(err)
+		if codec.CodeOf(err) == codec.Fenced {
+			p.house.seen(SeenFenced)
+		}
+		m.refuse(p.hint(err))
 		return
 	}
 	p.flushSoon()
+}
+
+// hint names the broker that leads, in an error that says another does.
+func (p *Partition) hint(err error) error {
+	var e *codec.Error
+	if !errors.As(err, &e) || e.Code != codec.NotLeader {
+		return err
+	}
+	node, _ := p.nodeOf(p.mind.Role().Lead)
+	return &codec.Error{Code: e.Code, Message: e.Message, Leader: p.house.addressOf(node)}
 }
 
 // propose proposes an entry that is no batch.
@@ -34,7 +56,7 @@ func (p *Partition) propose(m *propose) {
 	p.requests.add(m)
 	if err := p.mind.Propose(m.data, m); err != nil {
 		p.requests.remove(m)
-		m.refuse(err)
+		m.refuse(p.hint(err))
 		return
 	}
 	p.flushSoon()
@@ -49,6 +71,8 @@ func (p *Partition) refusal() error {
 		return p.trouble
 	case p.mind == nil:
 		return unavailable(p.seat.name)
+	case p.mute:
+		return codec.Errorf(codec.Unavailable, "the disk of %s has not answered for %s: another replica is to lead", p.seat.name, hangAfter)
 	case p.disk.oldest(p.house.clock.Now()) > codec.Millis(stallAfter.Milliseconds()):
 		return codec.Errorf(codec.Unavailable, "the disk of %s has not answered for %s", p.seat.name, stallAfter)
 	}
@@ -72,11 +96,27 @@ func (p *Partition) flush() {
 
 // persist hands an append to the disk.
 func (p *Partition) persist(a *replica.Append) {
-	if a.Snapshot != nil {
-		panic("actors: " + p.seat.name + " has a snapshot of another replica to install")
-	}
 	p.wrote = true
+	p.noteCut(a)
+	p.keepPayloads(a)
+	if a.Snapshot != nil {
+		p.install(a)
+		return
+	}
 	p.disk.write(a)
+}
+
+// noteCut notes that an append replaces what the log ended with.
+func (p *Partition) noteCut(a *replica.Append) {
+	n := len(a.Entries)
+	if n == 0 {
+		return
+	}
+	if a.Entries[0].Index <= p.given {
+		p.house.tallies.suffixesCut.Add(1)
+		p.house.seen(SeenCut)
+	}
+	p.given = a.Entries[n-1].Index
 }
 
 // persisted goes on with what was waiting for the disk: the promises that rest
@@ -91,6 +131,9 @@ func (p *Partition) persisted(m *persisted) {
 	}
 	p.disk.wrote()
 	p.disk.index.Add(m.write.Entries)
+	if n := len(m.write.Entries); n > 0 {
+		p.payloads.written(m.write.Entries[n-1].Index)
+	}
 	p.mind.Persisted(m.append)
 	p.carryOut(p.mind.Take())
 }

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/troupe-mq/troupe/cluster"
 	"github.com/troupe-mq/troupe/codec"
@@ -30,20 +31,22 @@ func (k *keeper) reconcile() {
 // keep takes one replica a step further.
 func (k *keeper) keep(a cluster.Assignment) {
 	tp, g := codec.TopicPartition{Topic: a.Topic, Partition: a.Number}, a.Group
-	s := seat{group: g, id: a.Replica, name: tp.String(), dir: replicaDir(k.house.cfg.Dir, g, a.Replica), settings: settingsOf(a.Settings)}
+	s := seat{group: g, id: a.Replica, name: tp.String(), dir: replicaDir(k.house.cfg.Dir, g, a.Replica), settings: settingsOf(a.Settings), members: a.Members}
 	t := k.kept[g]
 	if t == nil {
 		t = &kept{handle: newHandle(k.house, tp, tp.String()), seat: s, phase: preparing}
 		t.handle.set.Store(&s.settings)
+		t.handle.members.Store(&s.members)
 		k.kept[g], k.order = t, append(k.order, g)
 		k.prepare(t, a.Initialized)
 		return
 	}
-	if t.seat.settings != s.settings {
-		t.seat.settings = s.settings
+	if t.seat.settings != s.settings || !slices.Equal(t.seat.members, s.members) {
+		t.seat.settings, t.seat.members = s.settings, s.members
 		t.handle.set.Store(&s.settings)
+		t.handle.members.Store(&s.members)
 		if pid := t.handle.pid.Load(); pid != nil {
-			k.house.send(pid, &configure{s.settings})
+			k.house.send(pid, &configure{s.settings, s.members})
 		}
 	}
 	if t.phase == initializing && a.Initialized {
@@ -64,7 +67,7 @@ func (k *keeper) prepare(t *kept, initialized bool) {
 	k.house.port.Lane(s.dir).Do(func() {
 		there, err := wal.Exists(fs, s.dir)
 		if err == nil && !there {
-			err = wal.Create(fs, s.dir, newborn(s.group, s.id))
+			err = wal.Create(fs, s.dir, newborn(s.group, s.id, s.members))
 		}
 		k.post(&prepared{s.group, err})
 	})
@@ -132,7 +135,7 @@ func (k *keeper) initializeAll() {
 	for _, g := range groups {
 		k.kept[g].err = nil
 	}
-	k.house.decide(k.meta, cluster.Initialize{Replicas: ids}, func(_ cluster.Result, err error) {
+	k.house.decide(cluster.Initialize{Replicas: ids}, func(_ cluster.Result, err error) {
 		k.post(&initialized{groups, err})
 	})
 }
@@ -197,7 +200,7 @@ func (k *keeper) buried(m *buried) {
 			break
 		}
 	}
-	k.house.decide(k.meta, cluster.Buried{Replica: t.seat.id}, func(_ cluster.Result, err error) {
+	k.house.decide(cluster.Buried{Replica: t.seat.id}, func(_ cluster.Result, err error) {
 		if err != nil {
 			k.house.log.Warn("a tombstone stays until the next start", "partition", t.seat.name, "error", err)
 		}
@@ -206,10 +209,11 @@ func (k *keeper) buried(m *buried) {
 
 // publishTable shows callers which partitions there are.
 func (k *keeper) publishTable(s *cluster.State) {
-	next := &table{parts: make(map[codec.TopicPartition]*Handle)}
+	next := &table{parts: make(map[codec.TopicPartition]*Handle), groups: map[codec.GroupID]*Handle{codec.MetadataGroup: k.meta}}
 	for _, a := range s.On(codec.NodeID(k.id.Node)) {
 		if t := k.kept[a.Group]; t != nil {
 			next.parts[codec.TopicPartition{Topic: a.Topic, Partition: a.Number}] = t.handle
+			next.groups[a.Group] = t.handle
 		}
 	}
 	k.table.Store(next)

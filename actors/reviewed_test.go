@@ -24,7 +24,7 @@ func poison(h *Handle) {
 func TestSettingsThatComeWhileALogOpens(t *testing.T) {
 	s := newStage(t, settings{noSync: true})
 	// It stands in the mailbox before the log is open: the topic says fsync.
-	s.house.send(s.handle.PID(), &configure{settings{messageBytesMax: 1 << 20}})
+	s.house.send(s.handle.PID(), &configure{settings: settings{messageBytesMax: 1 << 20}})
 	require.NoError(t, s.open())
 	var syncs atomic.Int64
 	s.fs.set(func(what, _ string) error {

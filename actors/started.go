@@ -1,6 +1,11 @@
 package actors
 
-import "github.com/troupe-mq/troupe/codec"
+import (
+	"slices"
+
+	"github.com/troupe-mq/troupe/cluster"
+	"github.com/troupe-mq/troupe/codec"
+)
 
 // whenOpen keeps m until its topic has reported.
 func (k *keeper) whenOpen(m *whenOpen) {
@@ -43,6 +48,9 @@ func (k *keeper) topicOpen(name codec.Topic) (done bool, err error) {
 		return true, unknownTopic(name)
 	}
 	for _, p := range topic.Partitions {
+		if !slices.ContainsFunc(p.Replicas, func(r cluster.Replica) bool { return r.Node == k.house.node }) {
+			continue // others see to it
+		}
 		t := k.kept[p.Group]
 		if t == nil || t.phase < open {
 			return false, nil
@@ -54,8 +62,9 @@ func (k *keeper) topicOpen(name codec.Topic) (done bool, err error) {
 	return true, err
 }
 
-// metadataServes says whether the published metadata is all of it: before its
-// replica leads, entries that were acknowledged may not be applied yet.
+// metadataServes says whether the published metadata is all that was decided
+// before this broker started: its own registration was decided since, and is
+// seen here.
 func (k *keeper) metadataServes() bool {
 	t := k.kept[codec.MetadataGroup]
 	if t == nil || t.phase != open {
@@ -63,7 +72,7 @@ func (k *keeper) metadataServes() bool {
 	}
 	// Without room it still shows what was committed, and opens by itself.
 	c := codec.CodeOf(t.err)
-	return t.err == nil || (c == codec.DiskFull || c == codec.Overloaded) && k.published.Load() != nil
+	return t.err == nil && k.registered || (c == codec.DiskFull || c == codec.Overloaded) && k.published.Load() != nil
 }
 
 func (k *keeper) allOpen() bool {

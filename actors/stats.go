@@ -73,9 +73,10 @@ func (t *tallied) volume() Volume {
 
 // tallies are a broker's counters.
 type tallies struct {
-	leaderChanges, restarts, cuts, cutEntries atomic.Int64
-	diskFree                                  atomic.Int64 // and 1, so that 0 is not known
-	disk                                      *diskTally   // nil in a simulation
+	leaderChanges, restarts, cuts, cutEntries                      atomic.Int64
+	lettersRefused, snapshotsSent, snapshotsInstalled, suffixesCut atomic.Int64
+	diskFree                                                       atomic.Int64 // and 1, so that 0 is not known
+	disk                                                           *diskTally   // nil in a simulation
 }
 
 // readBatches counts what a reader got who asked for the records from offset
@@ -146,12 +147,18 @@ func (b *Broker) Stats() Stats {
 
 func (h *Handle) stats() PartitionStats {
 	p := PartitionStats{Name: h.tp, Replicas: 1, Mail: depth(&h.mail), Produced: h.produced.volume(), Fetched: h.fetched.volume()}
+	if all := h.members.Load(); all != nil && len(*all) > 0 {
+		p.Replicas = len(*all)
+	}
 	s := h.state.Load()
 	if s.write != nil {
 		p.Trouble = s.write.Code
 	}
 	if p.Leads = s.leader; p.Leads {
-		p.InSync = 1 // the only replica is in sync with itself
+		p.InSync = 1 // it is in sync with itself
+		if all := h.inSync.Load(); all != nil {
+			p.InSync = len(*all)
+		}
 	}
 	if v := h.view.Load(); v != nil {
 		p.Bytes = v.Bytes()

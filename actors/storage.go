@@ -16,6 +16,10 @@ import (
 type storage struct {
 	hard  wal.Hard
 	index *wal.Index
+	// whole says that what is read is to be sent: then entries count with their
+	// batches.
+	whole    func() bool
+	snapshot func() (*raftpb.Snapshot, error)
 }
 
 // InitialState is the hard state as of the opening of the log.
@@ -44,6 +48,9 @@ func (s *storage) Entries(lo, hi, maxBytes uint64) ([]*raftpb.Entry, error) {
 		if list, err = s.index.ReadEntries(codec.Index(lo), codec.Index(hi), maxBytes); err != nil {
 			return nil, fmt.Errorf("entries [%d, %d): %w", lo, hi, err)
 		}
+	}
+	if s.whole() {
+		list = upTo(list, maxBytes)
 	}
 	out := make([]*raftpb.Entry, len(list))
 	for i := range list {
@@ -75,8 +82,21 @@ func (s *storage) FirstIndex() (uint64, error) {
 // LastIndex is the last durable entry.
 func (s *storage) LastIndex() (uint64, error) { return uint64(s.index.Last()), nil }
 
-// Snapshot is for followers that are behind the log's beginning; a group of
-// one has none.
-func (s *storage) Snapshot() (*raftpb.Snapshot, error) {
-	return nil, raft.ErrSnapshotTemporarilyUnavailable
+// Snapshot is for followers that are behind the log's beginning.
+func (s *storage) Snapshot() (*raftpb.Snapshot, error) { return s.snapshot() }
+
+// upTo is the beginning of list whose batches and data are at most maxBytes, or
+// its first entry.
+func upTo(list []wal.Entry, maxBytes uint64) []wal.Entry {
+	bytes := uint64(0)
+	for i := range list {
+		bytes += uint64(len(list[i].Data))
+		if run, ok, err := codec.ParseBatchEntry(list[i].Data); err == nil && ok && list[i].Type == 0 {
+			bytes += uint64(run.Bytes())
+		}
+		if i > 0 && bytes > maxBytes {
+			return list[:i]
+		}
+	}
+	return list
 }

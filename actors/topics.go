@@ -8,19 +8,10 @@ import (
 	"github.com/troupe-mq/troupe/codec"
 )
 
-// decide has the metadata group decide on do; reply gets what came of it, in
-// an actor's turn.
-func (h *house) decide(meta *Handle, do cluster.Action, reply func(cluster.Result, error)) {
-	c := cluster.Command{Do: do}
-	m := &propose{data: codec.AppendCommandEntry(nil, c.Encode()), reply: func(result any, err error) {
-		if err != nil {
-			reply(cluster.Result{}, err)
-			return
-		}
-		d := result.(decided)
-		reply(d.result, d.err)
-	}}
-	meta.tell(m, m.refuse)
+// decide has the metadata group decide on do, wherever it is led; reply gets
+// what came of it, in an actor's turn, when it can be seen here.
+func (h *house) decide(do cluster.Action, reply func(cluster.Result, error)) {
+	h.send(h.courier, &errand{command: cluster.Command{Do: do}.Encode(), reply: reply})
 }
 
 // CreateTopic makes a topic; reply gets its description once every partition
@@ -31,7 +22,7 @@ func (b *Broker) CreateTopic(r codec.CreateTopic, reply func(codec.TopicDescript
 		Name: r.Topic, ID: b.house.newUUID(), Partitions: int(max(r.Partitions, 1)), Replicas: int(r.Replicas),
 		Settings: r.Settings, Now: b.house.clock.Now(),
 	}
-	b.house.decide(b.meta, c, b.describeWhenOpen(r.Topic, func(open error) error { return open }, reply))
+	b.house.decide(c, b.describeWhenOpen(r.Topic, func(open error) error { return open }, reply))
 }
 
 // AlterTopic changes settings of a topic, or gives it more partitions; reply
@@ -44,13 +35,13 @@ func (b *Broker) AlterTopic(r codec.AlterTopic, reply func(codec.TopicDescriptio
 	c := cluster.AlterTopic{Name: r.Topic, Partitions: int(r.Partitions), Settings: r.Settings}
 	// A partition in trouble does not undo what was decided: its description
 	// shows no leader, and whoever uses it is told why.
-	b.house.decide(b.meta, c, b.describeWhenOpen(r.Topic, func(error) error { return nil }, reply))
+	b.house.decide(c, b.describeWhenOpen(r.Topic, func(error) error { return nil }, reply))
 }
 
 // DeleteTopic removes a topic and its records; reply gets nil once that is
 // decided and its partitions take nothing more. The files go soon after.
 func (b *Broker) DeleteTopic(name codec.Topic, reply func(error)) {
-	b.house.decide(b.meta, cluster.DeleteTopic{Name: name}, func(_ cluster.Result, err error) {
+	b.house.decide(cluster.DeleteTopic{Name: name}, func(_ cluster.Result, err error) {
 		// The keeper has heard of the new state before it hears this.
 		b.house.toBroker(&passed{func() { reply(err) }})
 	})
@@ -120,10 +111,16 @@ func (b *Broker) describePartition(name codec.Topic, n codec.Partition, part clu
 	if v := h.view.Load(); v != nil {
 		d.Start, d.HighWatermark, d.Bytes = v.Start(), v.HighWatermark(), v.Bytes()
 	}
-	if s := h.state.Load(); s.leader {
+	if s := h.state.Load(); s.lead != "" {
+		d.Leader = s.lead
 		d.Epoch, _ = codec.EpochOf(s.term)
-		// The only replica leads, and is in sync with itself.
-		d.Leader, d.InSync = d.Replicas[0], d.Replicas
+		if s.leader {
+			// It is in sync with itself, and with whom it has seen to be.
+			d.InSync = []codec.NodeID{s.lead}
+			if more := h.inSync.Load(); more != nil {
+				d.InSync = *more
+			}
+		}
 	}
 	return d
 }

@@ -31,6 +31,7 @@ func (p *Partition) quarantine(err error) {
 	if p.trouble != nil && p.trouble.Code == codec.CorruptLog {
 		return
 	}
+	p.house.seen(SeenQuarantine)
 	p.house.log.Error("replica is quarantined", "partition", p.seat.name, "replica", p.seat.id, "error", err)
 	e := codec.Errorf(codec.CorruptLog, "%s is quarantined: %v", p.seat.name, err)
 	p.end(e, e)
@@ -98,6 +99,7 @@ func (p *Partition) roomFound(m *room) {
 		p.retryLater()
 		return
 	}
+	p.house.seen(SeenReopened)
 	p.house.log.Info("there is room on the disk again", "partition", p.seat.name, "free", m.free)
 	p.reopen()
 }

@@ -79,12 +79,14 @@ func (s scrape) states(b actors.Stats) {
 	var leaders, under, offline, quarantined int
 	refusing := map[codec.Code]int{}
 	for _, p := range b.Partitions {
-		if p.Leads {
+		switch {
+		case p.Leads:
 			leaders++
-		} else {
+			if p.InSync < p.Replicas {
+				under++
+			}
+		case p.Trouble != codec.NotLeader: // else it follows
 			offline++
-		}
-		if p.InSync < p.Replicas {
 			under++
 		}
 		refusing[p.Trouble]++

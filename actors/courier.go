@@ -1,0 +1,229 @@
+package actors
+
+import (
+	"errors"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-mq/troupe/cluster"
+	"github.com/troupe-mq/troupe/codec"
+)
+
+// courier brings commands to whoever leads the metadata group, here or on
+// another broker, and their outcomes back. It keeps the way back of each
+// command until it is answered or its time is over, and uses it once.
+type courier struct {
+	house   *house
+	meta    *Handle
+	self    *actor.PID
+	errands map[uint64]*errand
+	landed  []*errand // carried out, and not yet seen here
+	last    uint64
+}
+
+const (
+	errandWithin = 10 * time.Second       // from a command's being given to its answer
+	errandAgain  = 100 * time.Millisecond // between tries while nobody leads
+	errandsMax   = 10_000
+)
+
+// errand is a command on its way.
+type errand struct {
+	number  uint64
+	command []byte // a cluster.Command
+	reply   func(cluster.Result, error)
+	left    bool // it may have reached somebody
+	result  cluster.Result
+	why     error // of the last try
+}
+
+// Messages to the courier, beside an errand to be done and a codec.AskAnswer.
+type (
+	// asked is the command of another broker, which takes this one for the
+	// leader.
+	asked struct {
+		from codec.NodeID
+		ask  *codec.Ask
+	}
+	// carried is the outcome of a command that was proposed here.
+	carried struct {
+		number uint64
+		result cluster.Result
+		err    error
+	}
+	tryAgain struct{ number uint64 }
+	overdue  struct{ number uint64 }
+)
+
+// Receive names what the courier is told.
+func (c *courier) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		c.self = ctx.Self()
+	case *errand:
+		c.take(m)
+	case *carried:
+		c.carried(m.number, m.result, m.err)
+	case *codec.AskAnswer:
+		c.answered(m)
+	case *asked:
+		c.asked(m)
+	case tryAgain:
+		if e := c.errands[m.number]; e != nil {
+			c.try(e)
+		}
+	case overdue:
+		c.overdue(m.number)
+	case metadataChanged:
+		c.arrive()
+	}
+}
+
+func (c *courier) post(m any) { c.house.send(c.self, m) }
+
+func (c *courier) later(d time.Duration, m any) { c.house.clock.After(d, func() { c.post(m) }) }
+
+func (c *courier) take(e *errand) {
+	if len(c.errands) >= errandsMax {
+		e.reply(cluster.Result{}, codec.Errorf(codec.Overloaded, "%d commands wait for the metadata's leader", len(c.errands)))
+		return
+	}
+	c.last++
+	e.number = c.last
+	c.errands[e.number] = e
+	c.later(errandWithin, overdue{e.number})
+	c.try(e)
+}
+
+// try goes once: here when the metadata is led here, or where it is led.
+func (c *courier) try(e *errand) {
+	switch s := c.meta.state.Load(); {
+	case s.leader:
+		c.propose(e.command, func(r cluster.Result, err error) { c.post(&carried{e.number, r, err}) })
+	case s.lead != "" && c.house.link != nil:
+		e.left = true
+		ask := codec.Ask{Cluster: c.house.cluster, Number: e.number, Command: e.command}
+		c.house.link.Send(s.lead, [][]byte{ask.Encode()})
+		// A letter may be lost, and asking for the same twice is not the same as
+		// once: what has left is not sent again.
+	case s.write != nil && c.house.link == nil:
+		c.end(e, cluster.Result{}, s.write)
+	default:
+		e.why = codec.Errorf(codec.Unavailable, "the metadata has no leader now")
+		c.later(c.house.jitter(errandAgain), tryAgain{e.number})
+	}
+}
+
+// propose has the replica here decide.
+func (c *courier) propose(command []byte, reply func(cluster.Result, error)) {
+	m := &propose{data: codec.AppendCommandEntry(nil, command), reply: func(result any, err error) {
+		if err != nil {
+			reply(cluster.Result{}, err)
+			return
+		}
+		d := result.(decided)
+		reply(d.result, d.err)
+	}}
+	c.meta.tell(m, m.refuse)
+}
+
+// carried is the outcome of one try.
+func (c *courier) carried(number uint64, r cluster.Result, err error) {
+	e := c.errands[number]
+	switch {
+	case e == nil: // its time was over
+	case err == nil:
+		e.result = r
+		c.landed = append(c.landed, e)
+		c.arrive()
+	case c.house.link != nil && tryElsewhere(err):
+		e.left, e.why = false, err
+		c.later(c.house.jitter(errandAgain), tryAgain{number})
+	default:
+		c.end(e, cluster.Result{}, err)
+	}
+}
+
+// tryElsewhere says that a command was not carried out, and may be somewhere
+// else or later.
+func tryElsewhere(err error) bool {
+	code := codec.CodeOf(err)
+	return code == codec.NotLeader || code == codec.Unavailable || code == codec.Stopping
+}
+
+func (c *courier) answered(m *codec.AskAnswer) {
+	var err error
+	if m.Err != nil {
+		err = m.Err
+	}
+	c.carried(m.Number, cluster.Result{Revision: m.Revision, FirstProducerID: m.FirstProducerID}, err)
+}
+
+// arrive answers commands whose effect can be seen here, so that whoever asked
+// finds what it asked for.
+func (c *courier) arrive() {
+	s := c.house.state()
+	keep := c.landed[:0]
+	for _, e := range c.landed {
+		if s == nil || s.Revision < e.result.Revision {
+			keep = append(keep, e)
+			continue
+		}
+		c.end(e, e.result, nil)
+	}
+	clear(c.landed[len(keep):])
+	c.landed = keep
+}
+
+// overdue ends a command whose time is over. One that was carried out, and
+// whose effect has not come here yet, was.
+func (c *courier) overdue(number uint64) {
+	e := c.errands[number]
+	if e == nil {
+		return
+	}
+	for i, l := range c.landed {
+		if l == e {
+			c.landed = append(c.landed[:i], c.landed[i+1:]...)
+			c.end(e, e.result, nil)
+			return
+		}
+	}
+	switch {
+	case e.left:
+		c.end(e, cluster.Result{}, codec.Errorf(codec.Unknown, "the metadata's leader has not answered within %s: it may or may not have been decided", errandWithin))
+	case e.why != nil:
+		c.end(e, cluster.Result{}, e.why)
+	default: // proposed here, and its replica will say what became of it
+		c.end(e, cluster.Result{}, codec.Errorf(codec.Unknown, "the metadata was not written within %s: it may or may not have been decided", errandWithin))
+	}
+}
+
+func (c *courier) end(e *errand, r cluster.Result, err error) {
+	delete(c.errands, e.number)
+	e.reply(r, err)
+}
+
+// asked proposes what another broker asks for, and answers it.
+func (c *courier) asked(m *asked) {
+	answer := func(r cluster.Result, err error) {
+		a := codec.AskAnswer{Cluster: c.house.cluster, Number: m.ask.Number, Revision: r.Revision, FirstProducerID: r.FirstProducerID}
+		var coded *codec.Error
+		if errors.As(err, &coded) {
+			a.Err = coded
+		} else if err != nil {
+			a.Err = codec.Errorf(codec.Internal, "%v", err)
+		}
+		c.house.link.Send(m.from, [][]byte{a.Encode()})
+	}
+	if _, err := cluster.DecodeCommand(m.ask.Command); err != nil {
+		answer(cluster.Result{}, codec.Errorf(codec.InvalidArgument, "%v", err))
+		return
+	}
+	if !c.meta.state.Load().leader {
+		answer(cluster.Result{}, codec.Errorf(codec.NotLeader, "the metadata is not led here"))
+		return
+	}
+	c.propose(m.ask.Command, answer)
+}

@@ -1,0 +1,90 @@
+package actors
+
+import (
+	"fmt"
+
+	"github.com/troupe-mq/troupe/cluster"
+	"github.com/troupe-mq/troupe/codec"
+)
+
+type (
+	// enlisted is the outcome of a step towards the cluster.
+	enlisted struct {
+		registered bool
+		err        error
+	}
+	ticking struct{}
+)
+
+// enlist takes this broker's next step into the cluster: whoever leads the
+// metadata first writes the founding down, then each broker registers. Nothing
+// is kept here before that, so that of an older state of the metadata than this
+// broker has been told of nothing is made anew.
+func (k *keeper) enlist() {
+	if k.registered || k.enlisting || k.leaving != nil {
+		return
+	}
+	s, meta := k.published.Load(), k.meta.state.Load()
+	switch {
+	case meta.lead == "":
+		return // whoever leads will be heard of
+	case s == nil || s.Cluster == (codec.UUID{}):
+		if meta.leader {
+			k.step(cluster.FoundCluster{Cluster: k.house.cluster, Node: k.house.node, Nodes: k.id.Founders})
+		}
+		return
+	}
+	disk, err := codec.ParseUUID(k.id.Disk)
+	if err != nil {
+		panic("actors: stored disk id does not hold: " + err.Error())
+	}
+	k.step(cluster.RegisterNode{Node: k.house.node, Disk: disk, Address: k.house.cfg.Address})
+}
+
+// step has one command decided.
+func (k *keeper) step(do cluster.Action) {
+	_, last := do.(cluster.RegisterNode)
+	k.enlisting = true
+	k.house.decide(do, func(_ cluster.Result, err error) { k.post(&enlisted{last && err == nil, err}) })
+}
+
+// enlisted goes on: with the next step, after a pause, or never.
+func (k *keeper) enlisted(m *enlisted) {
+	k.enlisting = false
+	switch code := codec.CodeOf(m.err); {
+	case m.registered:
+		k.registered = true
+		k.epoch = k.published.Load().Nodes[k.house.node].Epoch
+		k.reconcile()
+	case m.err == nil:
+		k.enlist()
+	case code == codec.Denied:
+		k.start(fmt.Errorf("join the cluster: %w", m.err))
+	case k.house.link == nil && !code.Retriable() && code != codec.Unknown:
+		k.start(fmt.Errorf("join the cluster: %w", m.err))
+	default:
+		k.house.clock.After(k.house.jitter(retryEvery), func() { k.post(metadataChanged{}) })
+	}
+}
+
+// tick gives raft's time to every replica that is not alone. One that has not
+// come to the last tick yet gets no other: many at once would look like a long
+// silence of its leader.
+func (k *keeper) tick() {
+	if k.leaving != nil {
+		return
+	}
+	for _, g := range k.order {
+		h := k.kept[g].handle
+		if m := h.members.Load(); m != nil && len(*m) > 1 && !h.ticking.Swap(true) {
+			h.tell(tick{}, func(error) { h.ticking.Store(false) })
+		}
+	}
+	k.tickLater()
+}
+
+func (k *keeper) tickLater() {
+	if k.house.link != nil {
+		k.house.clock.After(k.house.jitter(tickEvery), func() { k.post(ticking{}) })
+	}
+}

@@ -1,0 +1,31 @@
+package actors
+
+// Seen is a path that is rarely taken. A simulation that never takes one is
+// blind there, and says so.
+type Seen string
+
+// The paths that a simulation has to take.
+const (
+	SeenFlushLost   Seen = "leadership lost while the disk was writing"
+	SeenTornEnd     Seen = "the end of a log cut at its opening"
+	SeenCut         Seen = "a suffix replaced by another leader's"
+	SeenSnapshot    Seen = "a log began anew from a snapshot"
+	SeenMachine     Seen = "a machine restored from another's snapshot"
+	SeenFenced      Seen = "a producer fenced"
+	SeenDuplicate   Seen = "a batch sent again and not stored again"
+	SeenUnknown     Seen = "an outcome that is not known"
+	SeenReopened    Seen = "a log opened again when its disk had room"
+	SeenQuarantine  Seen = "a damaged replica quarantined"
+	SeenHang        Seen = "a leader whose disk hangs gave up"
+	SeenForgotten   Seen = "a leader forgotten because its process ended"
+	SeenFromDisk    Seen = "a follower sent batches from the disk"
+	SeenConfApplied Seen = "a configuration applied again at an opening"
+	SeenJointLeft   Seen = "a joint configuration left by a new leader"
+)
+
+// seen tells a simulation of a rare path.
+func (h *house) seen(what Seen) {
+	if f := h.cfg.Ports.Seen; f != nil {
+		f(what)
+	}
+}

@@ -1,0 +1,143 @@
+package actors
+
+import (
+	"time"
+
+	"github.com/troupe-mq/troupe/actors/replica"
+	"github.com/troupe-mq/troupe/codec"
+)
+
+const (
+	// hangAfter is how long the disk of a leader may be at one write before it
+	// hands its leadership over: two election timeouts.
+	hangAfter = 2 * replica.ElectionTicks * tickEvery
+	// standAfter is within which time a follower stands for election when its
+	// leader's process has ended. Each draws its own, so that one is first.
+	standAfter = 200 * time.Millisecond
+	// syncAfter is how long a replica may lag and still count as in sync.
+	syncAfter = 10 * time.Second
+	// holdFor is how long old segments are kept for a replica that lags.
+	holdFor = time.Minute
+	// lookEvery is how many ticks there are between looks at the others.
+	lookEvery = 10
+)
+
+// tick is one step of raft's time. A group of one needs none: it has nobody to
+// hear from.
+func (p *Partition) tick() {
+	p.pub.ticking.Store(false)
+	if p.mind == nil || p.disk.closed || !p.replicated() {
+		return
+	}
+	if p.hangs() {
+		return
+	}
+	p.mind.Tick()
+	p.carryOut(p.mind.Take())
+	if p.ticks++; p.ticks%lookEvery == 0 {
+		p.look()
+	}
+}
+
+// hangs says whether the disk has not answered for too long. Then this replica
+// must not lead: what it is sent would wait for the disk, while its heartbeats
+// kept others from leading. It offers its leadership to one that follows, and
+// falls silent.
+func (p *Partition) hangs() bool {
+	hang := p.disk.oldest(p.house.clock.Now()) > codec.Millis(hangAfter.Milliseconds())
+	if hang && !p.mute && p.mind.Role().Leader {
+		p.house.log.Error("the disk of a leader hangs: it gives its leadership up", "partition", p.seat.name, "after", hangAfter)
+		p.house.seen(SeenHang)
+		if to := p.best(); to != 0 {
+			p.mind.Transfer(to)
+			p.carryOut(p.mind.Take())
+		}
+	}
+	p.mute = hang
+	return hang
+}
+
+// best is the voter that has most of the log; 0 when none follows.
+func (p *Partition) best() (id codec.ReplicaID) {
+	most := codec.Index(0)
+	for _, o := range p.mind.Peers() {
+		if !o.Learner && o.Following && (id == 0 || o.Match > most) {
+			id, most = o.ID, o.Match
+		}
+	}
+	return id
+}
+
+// transfer asks a leader to hand leadership over.
+type transfer struct{ to codec.NodeID }
+
+func (p *Partition) transfer(m *transfer) {
+	if p.mind == nil {
+		return
+	}
+	for _, r := range p.seat.members {
+		if r.Node == m.to && r.ID != p.seat.id {
+			p.mind.Transfer(r.ID)
+			p.flushSoon()
+			return
+		}
+	}
+}
+
+// leaderGone makes a follower of a broker that has ended look for another leader
+// now. Whether it is elected is for the others to say.
+func (p *Partition) leaderGone(m *gone) {
+	if p.mind == nil || p.disk.closed {
+		return
+	}
+	role := p.mind.Role()
+	if node, ok := p.nodeOf(role.Lead); !ok || role.Leader || node != m.node {
+		return
+	}
+	p.house.seen(SeenForgotten)
+	p.mind.ForgetLeader()
+	p.carryOut(p.mind.Take())
+	life := p.disk.life
+	p.house.clock.After(p.house.within(standAfter), func() { p.post(stand{life, role.Term}) })
+}
+
+// stand asks a follower to stand for election, unless there is a leader or
+// another term by then.
+type stand struct {
+	life int
+	term codec.Term
+}
+
+func (p *Partition) stand(m stand) {
+	if p.mind == nil || m.life != p.disk.life || p.disk.closed {
+		return
+	}
+	if role := p.mind.Role(); role.Lead == 0 && role.Term == m.term {
+		p.mind.Campaign()
+		p.carryOut(p.mind.Take())
+	}
+}
+
+// look finds out which replicas hold what is committed.
+func (p *Partition) look() {
+	if !p.serving {
+		p.held = nil
+		return
+	}
+	now := p.house.clock.Now()
+	if p.held == nil {
+		p.held = make(map[codec.ReplicaID]codec.Millis)
+	}
+	inSync := []codec.NodeID{p.house.node}
+	for _, o := range p.mind.Peers() {
+		if o.Match >= p.line {
+			p.held[o.ID] = now
+		}
+		node, known := p.nodeOf(o.ID)
+		if at, ever := p.held[o.ID]; ever && known && !o.Learner && now-at <= codec.Millis(syncAfter.Milliseconds()) {
+			inSync = append(inSync, node)
+		}
+	}
+	p.line = p.mind.Commit()
+	p.pub.inSync.Store(&inSync)
+}
