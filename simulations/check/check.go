@@ -32,6 +32,7 @@ func Check(h History) []Violation {
 		c.missing(l, h.Complete)
 		c.sessions(l)
 		c.realtime(l)
+		c.sequences(l)
 	}
 	slices.SortStableFunc(c.found, func(a, b Violation) int {
 		return cmp.Or(cmp.Compare(a.Log.Topic, b.Log.Topic), cmp.Compare(a.Log.Partition, b.Log.Partition), cmp.Compare(a.Offset, b.Offset))
@@ -197,5 +198,21 @@ func (c *checker) realtime(l *log) {
 		if latest == nil || p.Call > latest.Call {
 			latest = p
 		}
+	}
+}
+
+// sequences follows each idempotent producer from record to record, in the
+// order of the log.
+func (c *checker) sequences(l *log) {
+	last := map[string]*Produce{}
+	for _, o := range l.offsets {
+		p := c.sent[l.at[o].token]
+		if p == nil || p.Producer == "" {
+			continue
+		}
+		if was := last[p.Producer]; was != nil && was.Sequence >= p.Sequence {
+			c.add(NonmonotonicSend, p.Log, o, p.Token, "sequence %d of %s, behind %d", p.Sequence, p.Producer, was.Sequence)
+		}
+		last[p.Producer] = p
 	}
 }

@@ -31,6 +31,11 @@ type Produce struct {
 	Outcome  Outcome
 	Offset   codec.Offset // of an OK
 	Attempts int          // how often it was sent; 0 is once
+
+	// Producer is set for a record of an idempotent producer: it stands in its
+	// log once however often it was sent, behind those of a lower Sequence.
+	Producer string
+	Sequence int64
 }
 
 // Read is one record that a client was given. Reads stand in the history in
@@ -82,6 +87,9 @@ const (
 	// Reordered: acknowledged before another was sent, and behind it in the
 	// log.
 	Reordered Anomaly = "reordered"
+	// NonmonotonicSend: two records of an idempotent producer that do not stand
+	// in the order in which it sent them.
+	NonmonotonicSend Anomaly = "nonmonotonic-send"
 )
 
 // Violation is one thing that must not be.
