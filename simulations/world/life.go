@@ -20,6 +20,13 @@ type Life struct {
 	w    *World
 	name string
 	dead bool
+	ends []func() // called at its end
+
+	paused bool
+	held   []func()   // what was due while it stood still
+	boxes  []*mailbox // to be woken then
+	skew   time.Duration
+	slow   time.Duration // more, for each job of the disk
 }
 
 // Life begins a life. name must tell apart all lives of the World, n1.1 and
@@ -33,21 +40,66 @@ func (l *Life) Name() string { return l.name }
 func (l *Life) Kill() {
 	l.w.Note(l.name, "killed", 0)
 	l.dead = true
+	for _, f := range l.ends {
+		f()
+	}
+	l.ends = nil
 }
+
+// OnKill has f called when the life is killed: whoever had a connection to the
+// process learns that it is closed.
+func (l *Life) OnKill(f func()) { l.ends = append(l.ends, f) }
 
 // Dead says whether the life was killed.
 func (l *Life) Dead() bool { return l.dead }
 
-// Now is the virtual time.
-func (l *Life) Now() codec.Millis { return l.w.Now() }
+// Pause makes the life stand still, as SIGSTOP does: nothing of it happens
+// until Resume.
+func (l *Life) Pause() {
+	l.w.Note(l.name, "paused", 0)
+	l.paused = true
+}
+
+// Resume lets the life go on. What was due meanwhile is due now.
+func (l *Life) Resume() {
+	if !l.paused {
+		return
+	}
+	l.w.Note(l.name, "resumed", 0)
+	l.paused = false
+	held := l.held
+	l.held = nil
+	for _, f := range held {
+		l.w.After(0, l.name, func() { l.when(f) })
+	}
+	for _, m := range l.boxes {
+		m.wake()
+	}
+}
+
+// when does f, unless the life is dead, and not while it stands still.
+func (l *Life) when(f func()) {
+	switch {
+	case l.dead:
+	case l.paused:
+		l.held = append(l.held, f)
+	default:
+		f()
+	}
+}
+
+// Skew sets the life's clock so much ahead of the World's, or behind.
+func (l *Life) Skew(by time.Duration) { l.skew = by }
+
+// Slow makes every job of the life's disk take so much longer.
+func (l *Life) Slow(by time.Duration) { l.slow = by }
+
+// Now is the time as the life's clock has it.
+func (l *Life) Now() codec.Millis { return l.w.Now() + codec.Millis(l.skew.Milliseconds()) }
 
 // After does f when d has passed, if the life is not dead by then.
 func (l *Life) After(d time.Duration, f func()) (cancel func()) {
-	return l.w.After(d, l.name, func() {
-		if !l.dead {
-			f()
-		}
-	})
+	return l.w.After(d, l.name, func() { l.when(f) })
 }
 
 // Rand is the life's own generator; each call begins it anew.
@@ -70,11 +122,7 @@ type dispatcher struct{ l *Life }
 
 // Schedule makes fn a step of the world.
 func (d dispatcher) Schedule(fn func()) {
-	d.l.w.Post(d.l.name+"/dispatcher", "scheduled", func() {
-		if !d.l.dead {
-			fn()
-		}
-	})
+	d.l.w.Post(d.l.name+"/dispatcher", "scheduled", func() { d.l.when(fn) })
 }
 
 // Throughput is one message a step.
@@ -90,12 +138,8 @@ func (l *Life) Executor(least, most time.Duration) func(job func()) {
 	}
 	chance := l.w.Rand(l.name + "/executor")
 	return func(job func()) {
-		d := least + time.Duration(chance.Int64N(int64(most-least)+1))
-		l.w.After(d, l.name+"/job", func() {
-			if !l.dead {
-				unlessHung(job)
-			}
-		})
+		d := least + time.Duration(chance.Int64N(int64(most-least)+1)) + l.slow
+		l.w.After(d, l.name+"/job", func() { l.when(func() { unlessHung(job) }) })
 	}
 }
 

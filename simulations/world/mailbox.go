@@ -22,6 +22,7 @@ type mailbox struct {
 func (l *Life) Mailbox() actor.Mailbox {
 	m := &mailbox{life: l}
 	m.lane.work, m.lane.more = m.deliver, m.waiting
+	l.boxes = append(l.boxes, m)
 	return m
 }
 
@@ -67,7 +68,7 @@ func (m *mailbox) wake() {
 }
 
 func (m *mailbox) waiting() bool {
-	if m.life.dead || m.stuck {
+	if m.life.dead || m.life.paused || m.stuck {
 		return false
 	}
 	return m.system.len() > 0 || !m.suspended && m.user.len() > 0

@@ -17,6 +17,10 @@ type Node struct {
 	Broker *actors.Broker // of the present life; nil while it is down
 	Life   *Life
 
+	// Shape changes what the broker of the next life is started with; nil for
+	// nothing.
+	Shape func(*actors.Config)
+
 	w       *World
 	name    codec.NodeID
 	lives   int
@@ -57,15 +61,28 @@ func (n *Node) Start() {
 	if n.failure != nil {
 		return
 	}
-	n.Broker = actors.Launch(actors.Config{Dir: dir, Node: n.name, Ports: actors.Ports{
+	cfg := actors.Config{Dir: dir, Node: n.name, Ports: actors.Ports{
 		Clock: n.Life, Chance: n.Life.Reader(), FS: fs, Run: n.Life.Executor(jobLeast, jobMost),
 		Props: n.Life.Props(), WALFileBytes: 2000,
-	}}, func(err error) { n.started, n.failure = err == nil, err })
+	}}
+	if n.Shape != nil {
+		n.Shape(&cfg)
+	}
+	if shapeAll != nil {
+		shapeAll(n, &cfg)
+	}
+	n.Broker = actors.Launch(cfg, func(err error) { n.started, n.failure = err == nil, err })
 }
 
 // Started says whether all that the node keeps is open, and why it did not
 // start when it did not.
 func (n *Node) Started() (bool, error) { return n.started, n.failure }
+
+// Name is what the node is called.
+func (n *Node) Name() codec.NodeID { return n.name }
+
+// Up says whether a life of the node is going on.
+func (n *Node) Up() bool { return n.Broker != nil }
 
 // Kill ends the node's life at once; its disk goes on.
 func (n *Node) Kill() {
@@ -77,3 +94,5 @@ func (n *Node) Kill() {
 
 // Close removes the node's disk.
 func (n *Node) Close() error { return n.Disk.Close() }
+
+var shapeAll func(*Node, *actors.Config)

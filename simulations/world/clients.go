@@ -1,0 +1,119 @@
+package world
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/troupe-mq/troupe/actors"
+	"github.com/troupe-mq/troupe/codec"
+)
+
+// errNobody is what a client learns that finds no leader.
+var errNobody = codec.Errorf(codec.Unavailable, "no leader is known")
+
+// produce sends one batch to whoever leads the log; done is called when its
+// outcome is known, or never will be.
+func (c *Cluster) produce(log codec.TopicPartition, records int, done func()) {
+	var b codec.Builder
+	at := c.story.records(&b, log, records)
+	p, err := b.Build(codec.NoCompression)
+	if err != nil {
+		panic("world: build a batch: " + err.Error())
+	}
+	c.send(log, append(codec.Batch(nil), p...), func(p codec.Produced, err error) {
+		c.story.told(at, p, err)
+		c.suspicious("produce", err)
+		done()
+	}, func() {
+		c.story.forgotten(at)
+		done()
+	})
+}
+
+// send hands a batch over, as a client with its own connection does: reply is
+// its answer, lost the end of the connection. One of them is called, once.
+func (c *Cluster) send(log codec.TopicPartition, b codec.Batch, reply func(codec.Produced, error), lost func()) {
+	node, h := c.leader(log)
+	if node == nil {
+		node = c.any()
+		if node != nil {
+			h, _ = node.Broker.Partition(log)
+		}
+	}
+	if h == nil {
+		c.w.After(time.Millisecond, "client", func() { reply(codec.Produced{}, errNobody) })
+		return
+	}
+	life, over := node.Life, false
+	once := func(f func()) {
+		if !over {
+			over = true
+			f()
+		}
+	}
+	node.Life.OnKill(func() { once(lost) })
+	err := h.Produce(context.Background(), b, func(p codec.Produced, err error) {
+		if over {
+			c.fail(fmt.Errorf("a batch was answered twice: %d %w", p.Base, err))
+			return
+		}
+		// The answer travels.
+		c.w.After(wayLeast, "client", func() {
+			if !life.dead {
+				once(func() { reply(p, err) })
+			}
+		})
+	})
+	if err != nil {
+		c.w.After(wayLeast, "client", func() { once(func() { reply(codec.Produced{}, err) }) })
+	}
+}
+
+// suspicious keeps an error that no fault explains.
+func (c *Cluster) suspicious(what string, err error) {
+	if code := codec.CodeOf(err); code == codec.CorruptLog || code == codec.Internal {
+		c.fail(fmt.Errorf("%s: %w", what, err))
+	}
+}
+
+// producer sends a batch now and then, whatever becomes of those before.
+func (c *Cluster) producer(name string) {
+	c.w.After(time.Duration(1+c.chance.IntN(150))*time.Millisecond, name, func() {
+		if c.calm {
+			return
+		}
+		c.produce(c.logs[c.chance.IntN(len(c.logs))], 1+c.chance.IntN(5), func() {})
+		c.producer(name)
+	})
+}
+
+// reader reads one log from a random place on, from any replica, again and
+// again.
+func (c *Cluster) reader(name string) {
+	c.w.After(time.Duration(1+c.chance.IntN(300))*time.Millisecond, name, func() {
+		if c.calm {
+			return
+		}
+		log := c.logs[c.chance.IntN(len(c.logs))]
+		if n := c.any(); n != nil {
+			if h, err := n.Broker.Partition(log); err == nil {
+				unlessHung(func() { c.readSome(h, log, name) })
+			}
+		}
+		c.reader(name)
+	})
+}
+
+func (c *Cluster) readSome(h *actors.Handle, log codec.TopicPartition, name string) {
+	start, high, err := h.Bounds()
+	if err != nil || high == start {
+		return
+	}
+	from := start + codec.Offset(c.chance.Int64N(int64(high-start)))
+	err = c.readAll(h, log, c.story.newSession(name), from, min(high, from+readAtOnce))
+	if !errors.Is(err, codec.E(codec.OffsetOutOfRange)) {
+		c.suspicious("read", err)
+	}
+}

@@ -1,0 +1,283 @@
+package world
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/troupe-mq/troupe/actors"
+	"github.com/troupe-mq/troupe/codec"
+	"github.com/troupe-mq/troupe/simulations/check"
+)
+
+// Cluster is some nodes that were founded together, and topics on them.
+type Cluster struct {
+	w      *World
+	net    *Net
+	nodes  []*Node
+	chance *rand.Rand
+	logs   []codec.TopicPartition
+	story  *story
+	calm   bool  // no more faults
+	broken error // what no history shows
+
+	founding actors.Founding
+	founded  bool
+	kills    int
+	struck   map[string]int // faults, by verb
+
+	seen      map[actors.Seen]int
+	faithfuls []*faithful
+	ids       map[int64]bool // of producers, given
+	repeats   int            // batches sent again
+}
+
+// newCluster makes n nodes named n1, n2 and so on, none of them started.
+func newCluster(w *World, n int) (*Cluster, error) {
+	c := &Cluster{w: w, net: w.Net(), chance: w.Rand("cluster"), story: newStory(w, "story"), struck: map[string]int{}, ids: map[int64]bool{}, seen: map[actors.Seen]int{}}
+	c.founding.Cluster = codec.UUID{0: 0xc1, 15: 1}
+	for i := range n {
+		node, err := w.Node(codec.NodeID(fmt.Sprintf("n%d", i+1)))
+		if err != nil {
+			return nil, errors.Join(err, c.close())
+		}
+		c.founding.Nodes = append(c.founding.Nodes, node.name)
+		node.Shape = func(cfg *actors.Config) {
+			cfg.Founding, cfg.Member = &c.founding, c.founded
+			cfg.Ports.Seen = func(what actors.Seen) { c.seen[what]++ }
+		}
+		c.net.Join(node)
+		c.nodes = append(c.nodes, node)
+	}
+	return c, nil
+}
+
+func (c *Cluster) close() (err error) {
+	for _, n := range c.nodes {
+		err = errors.Join(err, n.Close())
+	}
+	return err
+}
+
+// found starts all nodes and waits until each has joined.
+func (c *Cluster) found() error {
+	for _, n := range c.nodes {
+		n.Start()
+	}
+	if err := c.w.Run(func() bool { return c.allStarted() || c.startFailure() != nil }, time.Minute); err != nil {
+		return fmt.Errorf("found the cluster: %w", err)
+	}
+	c.founded = true
+	return c.startFailure()
+}
+
+func (c *Cluster) allStarted() bool {
+	for _, n := range c.nodes {
+		if !n.started {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *Cluster) startFailure() (err error) {
+	for _, n := range c.nodes {
+		if n.Up() && n.failure != nil {
+			err = errors.Join(err, fmt.Errorf("%s: %w", n.name, n.failure))
+		}
+	}
+	return err
+}
+
+// createTopic makes a topic by way of any node, and waits for it.
+func (c *Cluster) createTopic(name codec.Topic, partitions, replicas int, settings map[string]string) error {
+	var got error
+	done := false
+	c.any().Broker.CreateTopic(codec.CreateTopic{Topic: name, Partitions: int32(partitions), Replicas: int32(replicas), Settings: settings},
+		func(_ codec.TopicDescription, err error) { got, done = err, true })
+	if err := c.w.Run(func() bool { return done }, time.Minute); err != nil || got != nil {
+		return errors.Join(fmt.Errorf("create topic %s", name), err, got)
+	}
+	for i := range partitions {
+		c.logs = append(c.logs, codec.TopicPartition{Topic: name, Partition: codec.Partition(i)})
+	}
+	return nil
+}
+
+// any is a node that is up.
+func (c *Cluster) any() *Node {
+	var up []*Node
+	for _, n := range c.nodes {
+		if n.Up() {
+			up = append(up, n)
+		}
+	}
+	if len(up) == 0 {
+		return nil
+	}
+	return up[c.chance.IntN(len(up))]
+}
+
+// leader is the node that says it leads a log, and its handle; of several the
+// one of the latest term.
+func (c *Cluster) leader(log codec.TopicPartition) (node *Node, h *actors.Handle) {
+	term := codec.Term(0)
+	for _, n := range c.nodes {
+		if !n.Up() {
+			continue
+		}
+		one, err := n.Broker.Partition(log)
+		if err != nil {
+			continue
+		}
+		if leads, t := one.Leads(); leads && t >= term {
+			node, h, term = n, one, t
+		}
+	}
+	return node, h
+}
+
+// kill ends a node's process; m says what becomes of its disk.
+func (c *Cluster) kill(n *Node, m Mode) {
+	if !n.Up() {
+		return
+	}
+	c.kills++
+	n.Kill()
+	c.fail(n.Disk.Crash(m, c.chance))
+	c.net.Died(n)
+}
+
+// revive starts a node that is down.
+func (c *Cluster) revive(n *Node) {
+	if n.Up() {
+		return
+	}
+	n.Start()
+	if n.failure != nil { // a fault was laid for the start itself
+		c.kill(n, Kept)
+	}
+}
+
+// fail keeps the first trouble that no history shows.
+func (c *Cluster) fail(err error) {
+	if err != nil && c.broken == nil {
+		c.broken = err
+	}
+}
+
+// settle ends the faults, starts what is down, and waits until every log takes
+// records again and every replica holds the same; then all of it is read.
+func (c *Cluster) settle(within time.Duration) error {
+	c.calm = true
+	c.net.Heal()
+	for _, n := range c.nodes {
+		n.Disk.Inject(nil)
+		n.Disk.OnCall(nil)
+		n.Disk.SetCapacity(0)
+		c.kill(n, Kept)
+		c.revive(n)
+	}
+	if err := c.w.Run(c.allStarted, within); err != nil {
+		return errors.Join(fmt.Errorf("not all nodes start again: %w", err), c.startFailure(), c.broken)
+	}
+	for _, log := range c.logs {
+		if err := c.oneMore(log, within); err != nil {
+			return errors.Join(err, c.broken)
+		}
+	}
+	if err := c.w.Run(c.faithfulIdle, within); err != nil {
+		return errors.Join(fmt.Errorf("idempotent producers do not come to an end: %w", err), c.broken)
+	}
+	for _, log := range c.logs {
+		if err := c.converge(log, within); err != nil {
+			return errors.Join(err, c.broken)
+		}
+	}
+	return c.broken
+}
+
+// faithfulIdle says whether all that was sent until it is stored is.
+func (c *Cluster) faithfulIdle() bool {
+	for _, f := range c.faithfuls {
+		if !f.idle() {
+			return c.broken != nil
+		}
+	}
+	return true
+}
+
+// oneMore has a record acknowledged.
+func (c *Cluster) oneMore(log codec.TopicPartition, within time.Duration) error {
+	before, open := c.story.acked, false
+	err := c.w.Run(func() bool {
+		if !open && c.story.acked == before {
+			open = true
+			c.produce(log, 1, func() { open = false })
+		}
+		return c.story.acked > before
+	}, within)
+	if err != nil {
+		return fmt.Errorf("%s does not take records again: %w", log, err)
+	}
+	return nil
+}
+
+// converge waits until all replicas have one watermark, then reads each.
+func (c *Cluster) converge(log codec.TopicPartition, within time.Duration) error {
+	var handles []*actors.Handle
+	for _, n := range c.nodes {
+		if h, err := n.Broker.Partition(log); err == nil {
+			handles = append(handles, h)
+		}
+	}
+	same := func() bool {
+		_, first, err := handles[0].Bounds()
+		for _, h := range handles[1:] {
+			_, high, e := h.Bounds()
+			if err != nil || e != nil || high != first {
+				return false
+			}
+		}
+		return err == nil
+	}
+	if err := c.w.Run(same, within); err != nil {
+		return fmt.Errorf("the replicas of %s do not become equal: %w", log, err)
+	}
+	for i, h := range handles {
+		start, high, err := h.Bounds()
+		if err != nil {
+			return err
+		}
+		c.story.history.Start[log] = max(start, c.story.history.Start[log])
+		if err := c.readAll(h, log, c.story.newSession(fmt.Sprintf("last reading of replica %d", i)), start, high); err != nil {
+			return fmt.Errorf("last reading of %s: %w", log, err)
+		}
+	}
+	return nil
+}
+
+// readAll reads [from, limit) of one replica as one session.
+func (c *Cluster) readAll(h *actors.Handle, log codec.TopicPartition, session string, from, limit codec.Offset) error {
+	for from < limit {
+		call := c.story.moment()
+		p, err := h.Read(nil, from, 1+c.chance.IntN(30<<10))
+		if err != nil {
+			return err
+		}
+		if len(p) == 0 {
+			return fmt.Errorf("read of %s at %d gave nothing below the watermark %d", log, from, limit)
+		}
+		if from, err = c.story.took(log, session, call, from, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// judge is what is wrong with the history.
+func (c *Cluster) judge() []check.Violation {
+	c.story.history.Complete = true
+	return check.Check(c.story.history)
+}

@@ -1,0 +1,200 @@
+package world
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/troupe-mq/troupe/codec"
+	"github.com/troupe-mq/troupe/simulations/scenario"
+)
+
+// strike does what one line of a scenario says, and has it undone in time.
+func (c *Cluster) strike(f scenario.Fault) {
+	c.w.Note("nemesis", f.String(), 0)
+	c.struck[f.Verb]++
+	switch f.Verb {
+	case "kill":
+		c.strikeKill(c.targets(f.Args[0]), f)
+	case "power":
+		c.strikeKill(c.nodes, f)
+	case "pause":
+		c.strikePause(f)
+	case "cut", "isolate", "split", "bridge", "lossy", "stall":
+		c.strikeNet(f)
+	case "fault", "fill", "slow":
+		c.strikeDisk(f)
+	case "clock":
+		for _, n := range c.targets(f.Args[0]) {
+			n.Life.Skew(f.Duration("by", time.Hour))
+		}
+	case "transfer":
+		c.strikeTransfer()
+	case "trim":
+		c.strikeTrim()
+	default:
+		c.fail(fmt.Errorf("the world cannot do %q yet", f.Verb))
+	}
+}
+
+// later does something when a fault is over, unless all are.
+func (c *Cluster) later(d time.Duration, f func()) {
+	c.w.After(d, "nemesis", func() {
+		if !c.calm {
+			f()
+		}
+	})
+}
+
+// targets are the nodes that a word of a scenario means now. Only those that
+// are up are struck.
+func (c *Cluster) targets(word string) (list []*Node) {
+	log := c.logs[c.chance.IntN(len(c.logs))]
+	lead, _ := c.leader(log)
+	switch word {
+	case "all":
+		list = c.nodes
+	case "leader":
+		list = append(list, lead)
+	case "metadata":
+		list = append(list, c.metadataLeader())
+	case "follower":
+		for _, n := range c.shuffled() {
+			if n != lead && n.Up() {
+				list = append(list, n)
+				break
+			}
+		}
+	case "minority":
+		list = c.shuffled()[:(len(c.nodes)-1)/2]
+	case "any":
+		list = append(list, c.nodes[c.chance.IntN(len(c.nodes))])
+	default:
+		list = append(list, c.net.node(codec.NodeID(word)))
+	}
+	var up []*Node
+	for _, n := range list {
+		if n != nil && n.Up() {
+			up = append(up, n)
+		}
+	}
+	return up
+}
+
+func (c *Cluster) shuffled() []*Node {
+	list := append([]*Node(nil), c.nodes...)
+	c.chance.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	return list
+}
+
+func (c *Cluster) strikeKill(list []*Node, f scenario.Fault) {
+	for _, n := range list {
+		c.kill(n, c.mode(f.With["disk"]))
+		c.reviveIn(n, f.For(c.upTo(3*time.Second)))
+	}
+}
+
+// mode is what a crash leaves of what was not fsynced.
+func (c *Cluster) mode(word string) Mode {
+	switch word {
+	case "kept":
+		return Kept
+	case "lost":
+		return Lost
+	case "torn":
+		return Torn
+	case "zeroed":
+		return Zeroed
+	}
+	modes := []Mode{Kept, Kept, Any, Lost, Torn, Zeroed}
+	return modes[c.chance.IntN(len(modes))]
+}
+
+func (c *Cluster) upTo(d time.Duration) time.Duration {
+	return time.Duration(c.chance.Int64N(int64(d)))
+}
+
+func (c *Cluster) reviveIn(n *Node, d time.Duration) { c.later(d, func() { c.revive(n) }) }
+
+func (c *Cluster) strikePause(f scenario.Fault) {
+	for _, n := range c.targets(f.Args[0]) {
+		life := n.Life
+		life.Pause()
+		c.w.After(f.For(c.upTo(6*time.Second)), "nemesis", life.Resume)
+	}
+}
+
+// strikeDisk lays a fault of a disk. Some failures end a replica until its
+// process is started again, so that follows.
+func (c *Cluster) strikeDisk(f scenario.Fault) {
+	for _, n := range c.targets(f.Args[0]) {
+		life := n.Life
+		switch f.Verb {
+		case "slow":
+			life.Slow(f.Duration("by", 500*time.Millisecond))
+			c.w.After(f.For(c.upTo(5*time.Second)), "nemesis", func() { life.Slow(0) })
+		case "fill":
+			n.Disk.SetCapacity(n.Disk.Used() + int64(c.chance.IntN(200<<10)))
+			c.w.After(f.For(c.upTo(8*time.Second)), "nemesis", func() { n.Disk.SetCapacity(0) })
+		case "fault":
+			kind := faultNamed(f.Args[1])
+			n.Disk.FailCall(c.chance.IntN(40), kind)
+			if kind == ENOSPC {
+				return
+			}
+			c.later(f.For(time.Second+c.upTo(15*time.Second)), func() {
+				if n.Life == life && n.Up() {
+					c.kill(n, c.mode(""))
+					c.reviveIn(n, c.upTo(3*time.Second))
+				}
+			})
+		}
+	}
+}
+
+func faultNamed(word string) Fault {
+	for _, f := range Faults() {
+		if f.String() == word {
+			return f
+		}
+	}
+	return EIO
+}
+
+// strikeTransfer hands the leadership of a log to another of its replicas.
+func (c *Cluster) strikeTransfer() {
+	log := c.logs[c.chance.IntN(len(c.logs))]
+	lead, h := c.leader(log)
+	if lead == nil {
+		return
+	}
+	for _, n := range c.shuffled() {
+		if n != lead {
+			h.Transfer(n.name)
+			return
+		}
+	}
+}
+
+// strikeTrim moves the start of a log.
+func (c *Cluster) strikeTrim() {
+	log := c.logs[c.chance.IntN(len(c.logs))]
+	_, h := c.leader(log)
+	if h == nil {
+		return
+	}
+	start, high, err := h.Bounds()
+	if err != nil || high == start {
+		return
+	}
+	h.Trim(start+codec.Offset(c.chance.Int64N(int64(high-start))), func(codec.Offset, error) {})
+}
+
+// metadataLeader is the node that leads the metadata.
+func (c *Cluster) metadataLeader() *Node {
+	for _, n := range c.nodes {
+		if n.Up() && n.Broker.LeadsMetadata() {
+			return n
+		}
+	}
+	return nil
+}
