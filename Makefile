@@ -4,17 +4,18 @@
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # A word of Go's own flags for the tests, as in: make test FLAGS=-v
 FLAGS ?=
-# The simulated world: the first seed, and how many.
+# The simulated world: a scenario, the first seed, and how many runs.
+SCENARIO ?=
 SEED ?= 1
 N ?= 100
 # How long each fuzz target runs.
 FUZZTIME ?= 10s
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint demo sim fuzz cover peers
+.PHONY: help build test race lint demo sim sim-one fuzz cover peers
 
 help: ## print these words
-	@sed -n 's/^\([a-z]*\): .*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\): .*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST)
 
 build: ## build bin/troupe
 	go build -trimpath -o bin/troupe ./cmd/troupe
@@ -37,8 +38,12 @@ lint: ## gofmt, go vet and, when it can be had, staticcheck
 demo: build ## tell the whole story on an embedded broker, then clean up
 	@bin/troupe demo
 
-sim: ## run the simulated world: SEED= the first seed, N= how many
-	TROUPE_SIM_SEED=$(SEED) TROUPE_SIM_SEEDS=$(N) go test -count=1 -timeout 30m $(FLAGS) ./simulations/...
+sim: build ## play clusters in the simulated world: N= runs in all, or SCENARIO= and SEED= for one
+	@if [ -n "$(SCENARIO)" ]; then bin/troupe sim run $(SCENARIO) --seed $(SEED) $(FLAGS); \
+	else bin/troupe sim run --all --runs $(N) --seed $(SEED) $(FLAGS); fi
+
+sim-one: ## the world of one broker: SEED= the first seed, N= how many
+	TROUPE_SIM_SEED=$(SEED) TROUPE_SIM_SEEDS=$(N) go test -count=1 -timeout 30m $(FLAGS) -run 'OneNode|EveryCrashImage' ./simulations/...
 
 fuzz: ## run every fuzz target for FUZZTIME
 	@grep -rl --include='*_test.go' '^func Fuzz' . | sort | while read -r file; do \

@@ -19,7 +19,6 @@ const (
 var (
 	notYetVerbs = map[string]string{
 		"group": noGroups, "cluster": oneBroker, "certs": noTLS, "keygen": noTLS,
-		"sim":   "the simulated world is run from the source: make sim",
 		"chaos": "it is run from the source: go test ./simulations/chaos",
 	}
 	notYetFlags = map[string]string{

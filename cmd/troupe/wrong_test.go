@@ -82,7 +82,6 @@ func TestWrongUsage(t *testing.T) {
 		{"group list", 2, "troupe group: not yet: there are no consumer groups: a consumer keeps its own position, see troupe consume --from"},
 		{"cluster status", 2, "troupe cluster: not yet: there is one broker, and its topics have one replica"},
 		{"certs init", 2, "troupe certs: not yet: there is no TLS or authentication: a broker listens on loopback only, unless --insecure is said"},
-		{"sim list", 2, "troupe sim: not yet: the simulated world is run from the source: make sim"},
 		{"completion tcsh", 2, `unknown command "tcsh" for "troupe completion": see troupe completion --help`},
 		{"serve --join 127.0.0.1:9651", 2, "--join: not yet: there is one broker, and its topics have one replica"},
 		{"serve --tls-cert f", 2, "--tls-cert: not yet: there is no TLS or authentication: a broker listens on loopback only, unless --insecure is said"},

@@ -1,7 +1,6 @@
 package world
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -153,7 +152,7 @@ func (n *Net) deliver(way *Way, from *Node, life *Life, dest *Node, there *Life,
 			n.Lost++
 			return
 		}
-		n.w.Note(string(dest.name), fmt.Sprintf("letter from %s, %d bytes", from.name, len(letter)), digest)
+		n.w.Note(string(dest.name), describe(from.name, letter), digest)
 		there.when(func() { dest.Broker.Hear(from.name, letter) })
 	}
 	delay := wayLeast + time.Duration(n.chance.Int64N(int64(wayMost-wayLeast)))

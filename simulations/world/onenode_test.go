@@ -27,8 +27,8 @@ func TestOneNode(t *testing.T) {
 	total := world.Stats{Faults: map[string]int{}, Refusals: map[codec.Code]int{}}
 	for seed := first; seed < first+n; seed++ {
 		s, err := world.RunOneNode(seed, nil)
-		require.NoError(t, err, "repeat it: make sim SEED=%d N=1", seed)
-		require.Empty(t, s.Violations, "repeat it: make sim SEED=%d N=1", seed)
+		require.NoError(t, err, "repeat it: make sim-one SEED=%d N=1", seed)
+		require.Empty(t, s.Violations, "repeat it: make sim-one SEED=%d N=1", seed)
 		total.Steps += s.Steps
 		total.Virtual += s.Virtual
 		total.Acked += s.Acked

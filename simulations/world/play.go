@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"time"
 
 	"github.com/troupe-mq/troupe/actors"
@@ -38,6 +39,9 @@ type Outcome struct {
 	Violations []check.Violation
 }
 
+// PlanChance is what the plan of a run with seed is drawn from.
+func PlanChance(seed uint64) *rand.Rand { return stream(seed, "plan") }
+
 // Play plays a scenario with a seed. trace, when given, gets a line a step. The
 // error is a violation of what no history shows: a node that does not start
 // again, replicas that stay different, a livelock.
@@ -52,7 +56,7 @@ func Play(s scenario.Scenario, seed uint64, trace io.Writer) (o Outcome, err err
 		return o, err
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
-	o.Seed, o.Plan = seed, s.Plan(w.Rand("plan"))
+	o.Seed, o.Plan = seed, s.Plan(PlanChance(seed))
 	err = c.play(o.Plan)
 	o.Hash, o.Steps, o.Virtual, o.Kills, o.Struck, o.Letters = w.Hash(), w.Steps(), w.Elapsed(), c.kills, c.struck, c.net.Sent
 	o.Seen = c.seen

@@ -15,6 +15,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/stretchr/testify/require"
 
+	"github.com/troupe-mq/troupe/simulations/scenario"
 	"github.com/troupe-mq/troupe/wal"
 )
 
@@ -37,6 +38,23 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		fmt.Println("hash", s.Hash)
+		os.Exit(0)
+	}
+	if name := os.Getenv("TROUPE_WORLD_SCENARIO"); name != "" {
+		seed, _ := strconv.ParseUint(os.Getenv("TROUPE_SIM_SEED"), 10, 64)
+		s, err := scenario.Find(name)
+		if err == nil {
+			s.Lasts, err = time.ParseDuration(os.Getenv("TROUPE_WORLD_LASTS"))
+		}
+		if err == nil {
+			var o Outcome
+			o, err = Play(s, seed, nil)
+			fmt.Println("hash", o.Hash)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 		os.Exit(0)
 	}
 	os.Exit(m.Run())

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// seeds are the seeds of a test: n from 0 on, or what `make sim` asks for.
+// seeds are the seeds of a test: n from 0 on, or what `make sim-one` asks for.
 func seeds(t *testing.T, n uint64) (all []uint64) {
 	t.Helper()
 	from := uint64(0)

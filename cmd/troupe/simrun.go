@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/troupe-mq/troupe/simulations/scenario"
+	"github.com/troupe-mq/troupe/simulations/world"
+)
+
+// simRun is what `sim run` was told.
+type simRun struct {
+	all    bool
+	seed   uint64
+	seeds  uint64
+	runs   uint64
+	jobs   int
+	shrink bool
+}
+
+func newSimRun(s streams) *cobra.Command {
+	var r simRun
+	c := &cobra.Command{
+		Use: "run [SCENARIO | FILE]", Short: "Play a scenario, or all, with some seeds", Args: cobra.MaximumNArgs(1),
+		Long: `Play a scenario, or all, with some seeds. A line a run says what came of it. The first
+run that breaks a promise ends it with exit code 1, and the command that repeats it.`,
+		Example: `  troupe sim run s01-leader-killed --seed 1 --seeds 20
+  troupe sim run --all --runs 100
+  troupe sim run my.txt --seed 7 --shrink > shorter.txt`,
+		RunE: func(c *cobra.Command, args []string) error {
+			list, err := r.list(args)
+			if err != nil {
+				return err
+			}
+			if r.shrink {
+				return shrink(s, list[0], r.seed)
+			}
+			return r.run(c.Context(), s, list)
+		},
+	}
+	c.Flags().BoolVar(&r.all, "all", false, "every scenario")
+	c.Flags().Uint64Var(&r.seed, "seed", 1, "the first seed")
+	c.Flags().Uint64Var(&r.seeds, "seeds", 1, "how many, of each scenario")
+	c.Flags().Uint64Var(&r.runs, "runs", 0, "how many runs in all, instead of --seeds: the scenarios take turns")
+	c.Flags().IntVar(&r.jobs, "jobs", runtime.NumCPU(), "how many at once, each in a process of its own")
+	c.Flags().BoolVar(&r.shrink, "shrink", false, "of a run that fails, print the shortest plan found that still does")
+	return c
+}
+
+func (r simRun) list(args []string) ([]scenario.Scenario, error) {
+	switch {
+	case r.all && len(args) == 0 && !r.shrink:
+		return scenario.All(), nil
+	case len(args) == 1 && !r.all:
+		one, err := scenarioOf(args[0])
+		return []scenario.Scenario{one}, err
+	}
+	return nil, usagef("want one scenario, or --all")
+}
+
+// task is one run.
+type task struct {
+	scenario scenario.Scenario
+	name     string // to be said on a command line
+	seed     uint64
+}
+
+func (r simRun) tasks(list []scenario.Scenario) (all []task) {
+	total := r.runs
+	if total == 0 {
+		total = r.seeds * uint64(len(list))
+	}
+	for i := range total {
+		one := list[i%uint64(len(list))]
+		all = append(all, task{one, one.Name, r.seed + i/uint64(len(list))})
+	}
+	return all
+}
+
+// run plays all tasks. There is one world at a time in a process, so several at
+// once are this program again.
+func (r simRun) run(ctx context.Context, s streams, list []scenario.Scenario) error {
+	tasks, begun := r.tasks(list), time.Now()
+	if len(tasks) == 1 || r.jobs <= 1 {
+		for _, t := range tasks {
+			if err := t.play(s.out); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	next := make(chan task)
+	var running sync.WaitGroup
+	var mu sync.Mutex
+	for range r.jobs {
+		running.Go(func() {
+			for t := range next {
+				out, err := t.elsewhere(ctx)
+				mu.Lock()
+				_, werr := s.out.Write(out)
+				mu.Unlock()
+				if err = errors.Join(err, werr); err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+	for _, t := range tasks {
+		if ctx.Err() != nil {
+			break
+		}
+		select {
+		case next <- t:
+		case <-ctx.Done():
+		}
+	}
+	close(next)
+	running.Wait()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	fmt.Fprintf(s.err, "%d runs in %s, every promise was kept\n", len(tasks), time.Since(begun).Round(time.Millisecond))
+	return nil
+}
+
+// elsewhere plays the task in a process of its own.
+func (t task) elsewhere(ctx context.Context) ([]byte, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this program: %w", err)
+	}
+	cmd := exec.CommandContext(ctx, self, "sim", "run", t.name, "--seed", strconv.FormatUint(t.seed, 10))
+	out, err := cmd.Output()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && ctx.Err() == nil {
+		return out, errors.New(string(exit.Stderr))
+	}
+	return out, err
+}
+
+// play plays the task here.
+func (t task) play(out io.Writer) error {
+	begun := time.Now()
+	o, err := world.Play(t.scenario, t.seed, nil)
+	if err == nil && len(o.Violations) > 0 {
+		err = fmt.Errorf("%d violations, the first: %s", len(o.Violations), o.Violations[0])
+	}
+	if err != nil {
+		return fmt.Errorf("%s with seed %d: %w\nrepeat it: troupe sim replay %s --seed %d", t.name, t.seed, err, t.name, t.seed)
+	}
+	_, err = fmt.Fprintf(out, "%s seed %d hash %s: %d steps, %s of virtual time in %s; records: %d acknowledged, %d unknown, %d refused, %d read; %d kills, faults %v\n",
+		t.name, t.seed, o.Hash, o.Steps, o.Virtual.Round(time.Millisecond), time.Since(begun).Round(time.Millisecond), o.Acked, o.Unknown, o.Failed, o.Read, o.Kills, o.Struck)
+	return err
+}
+
+// shrink prints the shortest plan it finds that still fails.
+func shrink(s streams, one scenario.Scenario, seed uint64) error {
+	fails := func(plan scenario.Scenario) bool {
+		o, err := world.Play(plan, seed, nil)
+		failed := err != nil || len(o.Violations) > 0
+		fmt.Fprintf(s.err, "%d faults: fails %v\n", len(plan.Faults), failed)
+		return failed
+	}
+	plan := one.Plan(world.PlanChance(seed))
+	if !fails(plan) {
+		return fmt.Errorf("%s with seed %d keeps every promise: there is nothing to make shorter", one.Name, seed)
+	}
+	_, err := fmt.Fprint(s.out, scenario.Shrink(plan, fails))
+	return err
+}
