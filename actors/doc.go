@@ -6,6 +6,7 @@
 //	broker            the keeper: keeps the replicas that metadata places here
 //	├── metadata      the replica of group 1: a Partition whose machine is cluster.State
 //	└── partition-N   the replica of group N: a Partition whose log is what readers read
+//	courier           brings commands to whoever leads the metadata, here or elsewhere
 //
 // It promises that an answer is given exactly once to whoever was let in;
 // that a produce is answered with an offset only when its batch is committed
@@ -22,6 +23,10 @@
 //	partition   *opened      the disk port       -
 //	partition   *persisted   the disk port       -
 //	partition   *damaged     a reader            -
+//	partition   *heard       the link            -
+//	partition   *gone        keeper              -
+//	courier     *errand      Broker, keeper      reply: what was decided, or a code
+//	courier     *asked       the link            a letter
 //	keeper      *ready       a partition         -
 //	keeper      metadataChanged  metadata        -
 //	keeper      *whenOpen    Broker              done, once

@@ -10,8 +10,8 @@ import (
 type (
 	// enlisted is the outcome of a step towards the cluster.
 	enlisted struct {
-		registered bool
-		err        error
+		revision uint64 // of the metadata that has this broker registered; 0 before that
+		err      error
 	}
 	ticking struct{}
 )
@@ -45,14 +45,24 @@ func (k *keeper) enlist() {
 func (k *keeper) step(do cluster.Action) {
 	_, last := do.(cluster.RegisterNode)
 	k.enlisting = true
-	k.house.decide(do, func(_ cluster.Result, err error) { k.post(&enlisted{last && err == nil, err}) })
+	k.house.decide(do, func(r cluster.Result, err error) {
+		m := &enlisted{err: err}
+		if last && err == nil {
+			m.revision = r.Revision
+		}
+		k.post(m)
+	})
 }
 
 // enlisted goes on: with the next step, after a pause, or never.
 func (k *keeper) enlisted(m *enlisted) {
 	k.enlisting = false
 	switch code := codec.CodeOf(m.err); {
-	case m.registered:
+	case m.revision > 0 && m.revision > k.published.Load().Revision:
+		// It was decided, and has not come here in time: what is seen here may
+		// still be older than what this broker was told before it started.
+		k.house.clock.After(k.house.jitter(retryEvery), func() { k.post(metadataChanged{}) })
+	case m.revision > 0:
 		k.registered = true
 		k.epoch = k.published.Load().Nodes[k.house.node].Epoch
 		k.reconcile()

@@ -36,16 +36,17 @@ type Partition struct {
 	leaving  *closing            // set while a close waits for the disk
 
 	// Of a group of several replicas.
-	store    *storage
-	snapped  wal.Snapshot       // the machine's newest on the disk
-	conf     replica.ConfChange // the configuration that applies
-	payloads payloads
-	given    codec.Index             // the last entry given to the disk
-	reading  map[codec.ReplicaID]int // letters that wait for the disk to read
-	mute     bool                    // says nothing to others, for the disk hangs
-	ticks    int
-	line     codec.Index                      // the commit index at the last look
-	held     map[codec.ReplicaID]codec.Millis // when a replica was seen to hold it
+	store     *storage
+	snapped   wal.Snapshot       // the machine's newest on the disk
+	conf      replica.ConfChange // the configuration that applies
+	payloads  payloads
+	given     codec.Index             // the last entry given to the disk
+	reading   map[codec.ReplicaID]int // letters that wait for the disk to read
+	snapshots []snapshotSent          // not yet told to the mind
+	mute      bool                    // says nothing to others, for the disk hangs
+	ticks     int
+	line      codec.Index                      // the commit index at the last look
+	held      map[codec.ReplicaID]codec.Millis // when a replica was seen to hold it
 }
 
 // seat says which replica a Partition is the body of.
@@ -166,6 +167,7 @@ func (p *Partition) carryOut(e replica.Effects) {
 	if e.Role != nil {
 		p.follow(*e.Role)
 	}
+	p.reportSnapshots()
 }
 
 // apply takes committed entries in: the machine changes, the watermark moves,

@@ -66,8 +66,15 @@ func (p *payloads) cut(index codec.Index) {
 }
 
 // written says that the disk has all entries up to index, and forgets the oldest
-// of them above the bound.
-func (p *payloads) written(index codec.Index) {
+// of them above the bound. term is that of the last: what stands
+// below it with a higher one has replaced others meanwhile, and is on its way.
+func (p *payloads) written(index codec.Index, term codec.Term) {
+	for i := range p.kept {
+		if p.kept[i].index <= index && p.kept[i].term > term { // cut, and given to the disk anew
+			index = p.kept[i].index - 1
+			break
+		}
+	}
 	p.durable = max(p.durable, index)
 	n := 0
 	for n < len(p.kept) && p.bytes > payloadBytesMax && p.kept[n].index <= p.durable {

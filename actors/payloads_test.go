@@ -20,11 +20,11 @@ func TestPayloadsKeepWhatTheDiskDoesNotHave(t *testing.T) {
 	for i := range codec.Index(10) {
 		require.True(t, has(i+1))
 	}
-	p.written(3)
+	p.written(3, 1)
 	require.False(t, has(1))
 	require.False(t, has(3))
 	require.True(t, has(4), "the disk does not have it")
-	p.written(10)
+	p.written(10, 1)
 	require.False(t, has(6))
 	require.True(t, has(7))
 	require.Equal(t, int64(payloadBytesMax), p.bytes)
@@ -37,7 +37,7 @@ func TestPayloadsOfACutLog(t *testing.T) {
 	for i := range codec.Index(5) {
 		p.keep(i+1, 1, []codec.Batch{old})
 	}
-	p.written(5)
+	p.written(5, 1)
 	p.keep(3, 2, []codec.Batch{young})
 	_, ok := p.find(3, 1)
 	require.False(t, ok, "of a term that was cut")
@@ -58,4 +58,22 @@ func TestPayloadsThatWereOffered(t *testing.T) {
 	require.NotNil(t, p.claim(4, 2))
 	p.declined()
 	require.Nil(t, p.claim(4, 2))
+}
+
+// The disk says that it has what was cut meanwhile: of what took its place it
+// says nothing.
+func TestPayloadsThatReplacedOthersAreOnTheirWay(t *testing.T) {
+	var p payloads
+	big := make(codec.Batch, 3<<20)
+	for i := range codec.Index(4) {
+		p.keep(i+1, 1, []codec.Batch{big})
+	}
+	p.keep(2, 2, []codec.Batch{big})
+	p.keep(3, 2, []codec.Batch{big})
+	p.written(4, 1) // of the entries before the cut
+	_, ok := p.find(2, 2)
+	require.True(t, ok, "the disk does not have it")
+	p.written(3, 2)
+	_, ok = p.find(2, 2)
+	require.False(t, ok)
 }

@@ -52,14 +52,30 @@ func (p *Partition) sendAll(list []*raftpb.Message) {
 	}
 }
 
-// snapshotSent lets the mind go on with a replica that was sent a snapshot. One
+// snapshotSent notes that a replica was sent a snapshot, or could not be. One
 // that was lost on the way is found out by the next heartbeat.
 func (p *Partition) snapshotSent(to codec.ReplicaID, ok bool) {
 	if ok {
 		p.house.tallies.snapshotsSent.Add(1)
 	}
-	p.mind.SnapshotSent(to, ok)
-	p.flushSoon()
+	p.snapshots = append(p.snapshots, snapshotSent{to, ok})
+}
+
+type snapshotSent struct {
+	to codec.ReplicaID
+	ok bool
+}
+
+// reportSnapshots tells the mind, when all that it asked for is done: its effects
+// are carried out before its next input.
+func (p *Partition) reportSnapshots() {
+	for _, s := range p.snapshots {
+		if p.mind != nil {
+			p.mind.SnapshotSent(s.to, s.ok)
+			p.flushSoon()
+		}
+	}
+	p.snapshots = nil
 }
 
 func (p *Partition) sendLetter(node codec.NodeID, m *raftpb.Message, payloads []codec.Batch) {

@@ -132,7 +132,7 @@ func (p *Partition) persisted(m *persisted) {
 	p.disk.wrote()
 	p.disk.index.Add(m.write.Entries)
 	if n := len(m.write.Entries); n > 0 {
-		p.payloads.written(m.write.Entries[n-1].Index)
+		p.payloads.written(m.write.Entries[n-1].Index, m.write.Entries[n-1].Term)
 	}
 	p.mind.Persisted(m.append)
 	p.carryOut(p.mind.Take())

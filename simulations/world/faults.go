@@ -183,7 +183,7 @@ func (c *Cluster) strikeTrim() {
 		return
 	}
 	start, high, err := h.Bounds()
-	if err != nil || high == start {
+	if err != nil || high <= start {
 		return
 	}
 	h.Trim(start+codec.Offset(c.chance.Int64N(int64(high-start))), func(codec.Offset, error) {})
