@@ -120,6 +120,8 @@ func (p *Partition) receive(c actor.Context) {
 		p.leaderGone(m)
 	case *transfer:
 		p.transfer(m)
+	case *inspect:
+		p.inspect(m)
 	case stand:
 		p.stand(m)
 	case housework:

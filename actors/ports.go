@@ -25,8 +25,9 @@ type Ports struct {
 	Clock  Clock
 	Chance io.Reader
 	FS     wal.FS
-	// Seen is told of rare paths that were taken; nil outside of simulations.
-	Seen func(Seen)
+	// Seen is told of rare paths that were taken, and of some why; nil outside of
+	// simulations.
+	Seen func(what Seen, why string)
 	// Link reaches other brokers; nil for a broker that is alone.
 	Link Link
 	// Run has the disk port's jobs run: a wal.Pool's Run.

@@ -21,11 +21,14 @@ const (
 	SeenFromDisk    Seen = "a follower sent batches from the disk"
 	SeenConfApplied Seen = "a configuration applied again at an opening"
 	SeenJointLeft   Seen = "a joint configuration left by a new leader"
+	SeenPanic       Seen = "an actor panicked"
 )
 
 // seen tells a simulation of a rare path.
-func (h *house) seen(what Seen) {
+func (h *house) seen(what Seen) { h.seenWhy(what, "") }
+
+func (h *house) seenWhy(what Seen, why string) {
 	if f := h.cfg.Ports.Seen; f != nil {
-		f(what)
+		f(what, why)
 	}
 }

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -39,6 +40,7 @@ func (s *supervisor) HandleFailure(_ *actor.ActorSystem, parent actor.Supervisor
 	s.fails[child.Id] = failures{f.count + 1, now}
 	pause := min(restartAfterMin<<min(f.count, 16), restartAfterMax)
 	s.house.tallies.restarts.Add(1)
+	s.house.seenWhy(SeenPanic, fmt.Sprintf("%s: %v", child.Id, reason))
 	s.house.log.Error("an actor panicked and will be restarted from disk", "actor", child.Id, "reason", reason, "after", pause)
 	s.house.clock.After(s.house.jitter(pause), func() { parent.RestartChildren(child) })
 }

@@ -244,6 +244,10 @@ func (m *Mind) InFlight() int64 { return m.inFlight }
 // entry that Take returned. Only the mind may change it.
 func (m *Mind) Producers() *Producers { return m.producers }
 
+// ProducersAhead says that Producers came with a snapshot and knows of entries
+// that are not committed here yet.
+func (m *Mind) ProducersAhead() bool { return m.known > m.commit }
+
 // epochMax is the last term that a batch header can hold.
 const epochMax = codec.Term(math.MaxInt32)
 

@@ -46,7 +46,7 @@ func (c *Cluster) send(log codec.TopicPartition, b codec.Batch, reply func(codec
 		c.w.After(time.Millisecond, "client", func() { reply(codec.Produced{}, errNobody) })
 		return
 	}
-	life, over := node.Life, false
+	life, over, told := node.Life, false, false
 	once := func(f func()) {
 		if !over {
 			over = true
@@ -55,10 +55,11 @@ func (c *Cluster) send(log codec.TopicPartition, b codec.Batch, reply func(codec
 	}
 	node.Life.OnKill(func() { once(lost) })
 	err := h.Produce(context.Background(), b, func(p codec.Produced, err error) {
-		if over {
-			c.fail(fmt.Errorf("a batch was answered twice: %d %w", p.Base, err))
+		if told {
+			c.fail(fmt.Errorf("a batch to %s was answered twice, the second time: offset %d, %v", log, p.Base, err))
 			return
 		}
+		told = true
 		// The answer travels.
 		c.w.After(wayLeast, "client", func() {
 			if !life.dead {

@@ -45,7 +45,12 @@ func newCluster(w *World, n int) (*Cluster, error) {
 		c.founding.Nodes = append(c.founding.Nodes, node.name)
 		node.Shape = func(cfg *actors.Config) {
 			cfg.Founding, cfg.Member = &c.founding, c.founded
-			cfg.Ports.Seen = func(what actors.Seen) { c.seen[what]++ }
+			cfg.Ports.Seen = func(what actors.Seen, why string) {
+				c.seen[what]++
+				if what == actors.SeenPanic { // only what should be impossible panics
+					c.fail(fmt.Errorf("%s: %s: %s", node.name, what, why))
+				}
+			}
 		}
 		c.net.Join(node)
 		c.nodes = append(c.nodes, node)
@@ -179,30 +184,40 @@ func (c *Cluster) settle(within time.Duration) error {
 		c.kill(n, Kept)
 		c.revive(n)
 	}
-	if err := c.w.Run(c.allStarted, within); err != nil {
-		return errors.Join(fmt.Errorf("not all nodes start again: %w", err), c.startFailure(), c.broken)
+	if err := c.run(c.allStarted, within); err != nil {
+		return errors.Join(fmt.Errorf("not all nodes start again: %w", err), c.startFailure())
 	}
 	for _, log := range c.logs {
 		if err := c.oneMore(log, within); err != nil {
-			return errors.Join(err, c.broken)
+			return err
 		}
 	}
-	if err := c.w.Run(c.faithfulIdle, within); err != nil {
-		return errors.Join(fmt.Errorf("idempotent producers do not come to an end: %w", err), c.broken)
+	if err := c.run(c.faithfulIdle, within); err != nil {
+		return fmt.Errorf("idempotent producers do not come to an end: %w", err)
 	}
 	for _, log := range c.logs {
 		if err := c.converge(log, within); err != nil {
-			return errors.Join(err, c.broken)
+			return err
 		}
 	}
 	return c.broken
+}
+
+// run takes steps until the condition holds, or until something is broken for
+// good: what the condition says does not matter then.
+func (c *Cluster) run(until func() bool, within time.Duration) error {
+	err := c.w.Run(func() bool { return c.broken != nil || until() }, within)
+	if c.broken != nil {
+		return c.broken
+	}
+	return err
 }
 
 // faithfulIdle says whether all that was sent until it is stored is.
 func (c *Cluster) faithfulIdle() bool {
 	for _, f := range c.faithfuls {
 		if !f.idle() {
-			return c.broken != nil
+			return false
 		}
 	}
 	return true
@@ -211,7 +226,7 @@ func (c *Cluster) faithfulIdle() bool {
 // oneMore has a record acknowledged.
 func (c *Cluster) oneMore(log codec.TopicPartition, within time.Duration) error {
 	before, open := c.story.acked, false
-	err := c.w.Run(func() bool {
+	err := c.run(func() bool {
 		if !open && c.story.acked == before {
 			open = true
 			c.produce(log, 1, func() { open = false })
@@ -242,8 +257,11 @@ func (c *Cluster) converge(log codec.TopicPartition, within time.Duration) error
 		}
 		return err == nil
 	}
-	if err := c.w.Run(same, within); err != nil {
+	if err := c.run(same, within); err != nil {
 		return fmt.Errorf("the replicas of %s do not become equal: %w", log, err)
+	}
+	if err := c.compare(log, handles, within); err != nil {
+		return err
 	}
 	for i, h := range handles {
 		start, high, err := h.Bounds()
@@ -253,6 +271,46 @@ func (c *Cluster) converge(log codec.TopicPartition, within time.Duration) error
 		c.story.history.Start[log] = max(start, c.story.history.Start[log])
 		if err := c.readAll(h, log, c.story.newSession(fmt.Sprintf("last reading of replica %d", i)), start, high); err != nil {
 			return fmt.Errorf("last reading of %s: %w", log, err)
+		}
+	}
+	return nil
+}
+
+// compare holds what replicas derived from their logs against each other, once
+// all of them are at one index.
+func (c *Cluster) compare(log codec.TopicPartition, handles []*actors.Handle, within time.Duration) error {
+	var got []actors.Inspection
+	left := 0
+	ask := func() {
+		got, left = make([]actors.Inspection, len(handles)), len(handles)
+		for i, h := range handles {
+			h.Inspect(func(one actors.Inspection, err error) {
+				one.Ahead = one.Ahead || err != nil
+				got[i] = one
+				left--
+			})
+		}
+	}
+	ask()
+	err := c.run(func() bool {
+		if left != 0 {
+			return false
+		}
+		for _, one := range got {
+			if one.Ahead || one.Index != got[0].Index {
+				left = -1 // asked again soon
+				c.w.After(20*time.Millisecond, "client", ask)
+				return false
+			}
+		}
+		return true
+	}, within)
+	if err != nil {
+		return fmt.Errorf("the replicas of %s do not come to one index: %w", log, err)
+	}
+	for _, one := range got[1:] {
+		if one != got[0] {
+			return fmt.Errorf("%s: as of entry %d one replica has %+v, another %+v", log, one.Index, got[0], one)
 		}
 	}
 	return nil

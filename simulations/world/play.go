@@ -93,8 +93,10 @@ func (c *Cluster) play(plan scenario.Scenario) error {
 			}
 		})
 	}
-	if err := c.w.RunFor(plan.Lasts); err != nil {
-		return errors.Join(err, c.broken)
+	end := c.w.Elapsed() + plan.Lasts
+	c.w.After(plan.Lasts, "nemesis", func() {})
+	if err := c.run(func() bool { return c.w.Elapsed() >= end }, 2*plan.Lasts); err != nil {
+		return err
 	}
 	return c.settle(settleWithin)
 }
