@@ -12,7 +12,7 @@ N ?= 100
 FUZZTIME ?= 10s
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint demo sim sim-one fuzz cover peers
+.PHONY: help build test race lint demo sim sim-one mutants fuzz cover peers
 
 help: ## print these words
 	@sed -n 's/^\([a-z-]*\): .*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST)
@@ -22,6 +22,7 @@ build: ## build bin/troupe
 
 test: ## build and run every test
 	go vet ./...
+	go vet -tags mutants ./...
 	go test $(FLAGS) ./...
 	cd simulations/peers && go vet ./... && go test $(FLAGS) ./...
 
@@ -31,6 +32,7 @@ race: ## every test under the race detector
 lint: ## gofmt, go vet and, when it can be had, staticcheck
 	@bad=$$(gofmt -l .); if [ -n "$$bad" ]; then echo "not gofmt'ed:"; echo "$$bad"; exit 1; fi
 	go vet ./...
+	go vet -tags mutants ./...
 	@if go run $(STATICCHECK) -version >/dev/null 2>&1; then \
 		echo "go run $(STATICCHECK) ./..."; go run $(STATICCHECK) ./...; \
 	else echo "staticcheck was not run: it could not be fetched"; fi
@@ -41,6 +43,10 @@ demo: build ## tell the whole story on an embedded broker, then clean up
 sim: build ## play clusters in the simulated world: N= runs in all, or SCENARIO= and SEED= for one
 	@if [ -n "$(SCENARIO)" ]; then bin/troupe sim run $(SCENARIO) --seed $(SEED) $(FLAGS); \
 	else bin/troupe sim run --all --runs $(N) --seed $(SEED) $(FLAGS); fi
+
+mutants: ## switch on one deliberate bug after the other: the simulation must find each
+	go build -tags mutants -o bin/troupe-mutants ./cmd/troupe
+	bin/troupe-mutants sim mutants $(FLAGS)
 
 sim-one: ## the world of one broker: SEED= the first seed, N= how many
 	TROUPE_SIM_SEED=$(SEED) TROUPE_SIM_SEEDS=$(N) go test -count=1 -timeout 30m $(FLAGS) -run 'OneNode|EveryCrashImage' ./simulations/...

@@ -57,6 +57,10 @@ func (p *Partition) retain() {
 		return
 	}
 	if !p.serving {
+		if codec.Mutant("local-retention") {
+			p.disk.index.SetStart(p.disk.index.View().HighWatermark())
+			p.publish()
+		}
 		p.dropBelowStart() // the leader says where the log begins
 		return
 	}

@@ -28,6 +28,9 @@ func (m *Produce) answer(p codec.Produced, err error) {
 	m.paid.give(int64(len(m.batch)))
 	m.batch = nil
 	reply(p, err)
+	if codec.Mutant("answered-twice") {
+		reply(p, err)
+	}
 }
 
 func (m *Produce) refuse(err error) {

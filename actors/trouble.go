@@ -41,6 +41,10 @@ func (p *Partition) quarantine(err error) {
 // should not fail. What the page cache holds is not to be believed, so it is
 // not opened again before the broker is.
 func (p *Partition) stopped(err error) {
+	if codec.Mutant("fsync-tried-again") {
+		p.pause(codec.DiskFull, "its disk failed", err)
+		return
+	}
 	p.house.log.Error("replica is stopped: its disk failed", "partition", p.seat.name, "replica", p.seat.id, "error", err)
 	e := codec.Errorf(codec.DiskFailed, "%s is stopped: %v", p.seat.name, err)
 	p.end(e, e)

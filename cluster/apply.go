@@ -237,6 +237,8 @@ func allocateProducerIDs(s State, do AllocateProducerIDs) (State, Result, error)
 		return s, Result{}, codec.Errorf(codec.InvalidArgument, "%d producer ids: want 1 to %d", do.Count, ProducerIDsMax)
 	}
 	first := s.NextProducerID
-	s.NextProducerID += do.Count
+	if !codec.Mutant("producer-ids-again") {
+		s.NextProducerID += do.Count
+	}
 	return s, Result{FirstProducerID: first}, nil
 }

@@ -187,6 +187,9 @@ func (x *Index) truncate(from codec.Index) {
 		panic(fmt.Sprintf("wal: cut of %s at entry %d, committed up to %d", x.dir, from, x.commit))
 	}
 	keep := sort.Search(len(x.tail), func(i int) bool { return x.tail[i].entry >= from })
+	if codec.Mutant("cut-not-made") {
+		keep = len(x.tail)
+	}
 	if keep < len(x.tail) {
 		end := x.readable
 		if keep > 0 {

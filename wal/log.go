@@ -139,7 +139,9 @@ func (l *Log) writeVote(group []*Write) error {
 	stays := l.synced
 	for _, w := range group {
 		if len(w.Entries) > 0 {
-			stays = min(stays, w.Entries[0].Index-1)
+			if !codec.Mutant("commit-before-cut") {
+				stays = min(stays, w.Entries[0].Index-1)
+			}
 		}
 	}
 	for _, w := range group {
@@ -148,6 +150,10 @@ func (l *Log) writeVote(group []*Write) error {
 			changed = changed || next.Term != w.Vote.Term || next.Vote != w.Vote.For
 			next.Term, next.Vote = w.Vote.Term, w.Vote.For
 		}
+	}
+	if codec.Mutant("forgotten-vote") {
+		l.hard.now = next
+		return nil
 	}
 	if !changed {
 		l.hard.now.Commit = next.Commit
@@ -216,8 +222,14 @@ func (l *Log) prove(ended codec.Index) error {
 // syncAll makes both kinds of file durable, side by side.
 func (l *Log) syncAll() error {
 	files := []File{l.wal.tail}
-	if l.seg.unsynced() {
+	if l.seg.unsynced() && !codec.Mutant("wal-alone-synced") {
 		files = append(files, l.seg.file)
+	}
+	if codec.Mutant("segment-alone-synced") {
+		files = files[1:]
+	}
+	if codec.Mutant("ack-before-fsync") {
+		files = nil
 	}
 	if err := l.fs.SyncAll(files...); err != nil {
 		return &SyncFailed{err}

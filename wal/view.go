@@ -30,6 +30,11 @@ var ErrGone = errors.New("it is gone from the log: take the newest view")
 
 // View publishes what is committed now.
 func (x *Index) View() *View {
+	if codec.Mutant("uncommitted-is-read") && len(x.tail) > 0 {
+		was, tail := x.readable, x.tail
+		x.readable, x.tail = tail[len(tail)-1], nil
+		defer func() { x.readable, x.tail = was, tail }()
+	}
 	v := &View{fs: x.fs, dir: x.dir, start: x.start, end: x.readable.offset, last: segment{base: noSegment}}
 	if x.readable.segment == noSegment {
 		return v

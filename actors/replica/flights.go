@@ -53,7 +53,7 @@ func (f flights) remove(p *proposal) {
 // (nil), or one refused.
 func (m *Mind) repeated(b codec.Batch, token any) (done bool, err error) {
 	id, epoch, first := b.ProducerID(), b.ProducerEpoch(), b.BaseSequence()
-	if id < 0 {
+	if id < 0 || codec.Mutant("dedup-dropped") {
 		return false, nil
 	}
 	if epoch < 0 || first < 0 {
@@ -106,6 +106,9 @@ func (m *Mind) window(id int64) window {
 		w = window{known: true, epoch: p.epoch, last: p.batches[len(p.batches)-1].last, applied: p.batches}
 	}
 	w.flying = m.flights[id]
+	if codec.Mutant("dedup-forgets-flights") {
+		w.flying = nil
+	}
 	if n := len(w.flying); n > 0 {
 		d := w.flying[n-1].item().desc
 		if d.ProducerEpoch != w.epoch {
@@ -125,6 +128,9 @@ func (w window) follows(id int64, first int32) (done bool, err error) {
 		return false, nil
 	case ahead > sequenceMask/2:
 		return true, codec.Errorf(codec.DuplicateSequence, "producer %d sent sequence %d again: it is at %d and its last %d batches are remembered", id, first, want, BatchesRemembered)
+	}
+	if codec.Mutant("sequence-gap-taken") {
+		return false, nil
 	}
 	return true, codec.Errorf(codec.SequenceGap, "producer %d sent sequence %d, %d is due", id, first, want)
 }

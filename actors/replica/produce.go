@@ -134,7 +134,7 @@ func (m *Mind) answer(e Entry) {
 		return
 	}
 	p := m.pending[0]
-	if p.term != e.Term {
+	if p.term != e.Term && !codec.Mutant("promise-by-index") {
 		panic(fmt.Sprintf("replica: group %d: entry %d is of term %d, proposed in %d", m.cfg.Group, e.Index, e.Term, p.term))
 	}
 	m.pending[0] = nil
@@ -169,8 +169,16 @@ func (m *Mind) refuse(p *proposal, err error) {
 // may be committed by the next leader or be cut: nobody knows yet.
 func (m *Mind) forget() {
 	m.open = false
+	if codec.Mutant("promise-by-index") {
+		m.flights = nil
+		return
+	}
+	code := codec.Unknown
+	if codec.Mutant("unknown-is-no") {
+		code = codec.Unavailable
+	}
 	for _, p := range m.pending {
-		m.refuse(p, codec.Errorf(codec.Unknown, "leadership of group %d in term %d ended before the entry was committed: it may or may not be in the log", m.cfg.Group, p.term))
+		m.refuse(p, codec.Errorf(code, "leadership of group %d in term %d ended before the entry was committed: it may or may not be in the log", m.cfg.Group, p.term))
 	}
 	if p := m.bundle; p != nil {
 		m.refuse(p, codec.Errorf(codec.Unavailable, "leadership of group %d ended before the batch was proposed", m.cfg.Group))

@@ -81,6 +81,10 @@ func (m *Mind) storageAppend(msg *raftpb.Message, fx *Effects) {
 		m.after(msg.GetResponses())
 		return
 	}
+	if codec.Mutant("response-before-sync") {
+		m.deliver(msg.GetResponses())
+		msg.Responses = nil
+	}
 	a := &Append{Hard: hard, Term: m.hard.Term, Vote: m.hard.Vote, Commit: m.hard.Commit,
 		Snapshot: msg.GetSnapshot(), responses: msg.GetResponses()}
 	if a.Snapshot != nil {
@@ -123,6 +127,9 @@ func (m *Mind) install(s *raftpb.Snapshot) {
 	index := codec.Index(s.GetMetadata().GetIndex())
 	m.tail.restore(index, state)
 	m.producers, m.known = state.Producers, max(state.ProducersAsOf, index)
+	if codec.Mutant("any-term-wins") {
+		m.known = 0
+	}
 	m.confAsOf = state.ConfAsOf
 	m.commit = index
 }
@@ -154,6 +161,9 @@ func (m *Mind) committed(e Entry, fx *Effects) {
 	if m.role.Leader && !m.open && e.Term == m.role.Term {
 		m.open = true
 		m.next, m.time = m.tail.end().next, m.tail.end().time
+		if codec.Mutant("offsets-from-commit") {
+			m.next, m.time = m.tail.base.next, m.tail.base.time
+		}
 	}
 	m.answer(e)
 }

@@ -24,6 +24,9 @@ were told is checked. The same scenario and seed always give the same run.`,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(newSimList(s), newSimRun(s), newSimReplay(s))
+	if m := newSimMutants(s); m != nil {
+		c.AddCommand(m)
+	}
 	return c
 }
 

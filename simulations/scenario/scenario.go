@@ -57,7 +57,7 @@ var Verbs = map[string]struct {
 	"isolate":  {1, []string{"for"}, "nothing arrives at the node, nor from it"},
 	"split":    {0, []string{"for"}, "the nodes fall into two parts"},
 	"bridge":   {0, []string{"for"}, "two parts, and one node that hears both"},
-	"lossy":    {1, []string{"loss", "double", "mixed", "slow", "for"}, "the links of a node lose, double, mix and slow letters"},
+	"lossy":    {1, []string{"loss", "double", "garbled", "mixed", "slow", "for"}, "the links of a node lose, double, garble, mix and slow letters"},
 	"stall":    {1, []string{"for"}, "what is sent to the node waits"},
 	"fault":    {2, []string{"for"}, "one of the node's next disk calls fails: EIO, ENOSPC or hang; for= until it is started anew"},
 	"fill":     {1, []string{"for"}, "the node's disk is full"},

@@ -18,7 +18,7 @@ type Net struct {
 	nodes  []*Node
 	ways   map[[2]codec.NodeID]*Way
 
-	Sent, Lost, Doubled, Swapped int // letters
+	Sent, Lost, Doubled, Swapped, Garbled int // letters
 }
 
 // Way is one direction of the link between two nodes, and what is wrong with
@@ -28,6 +28,7 @@ type Way struct {
 	Stalled bool          // nothing arrives until it is not stalled any more
 	Loss    float64       // part of the letters that are lost
 	Double  float64       // part of them that arrive twice
+	Garble  float64       // part of them of which a byte is another
 	Mixed   bool          // letters overtake each other
 	Slow    time.Duration // this much later, about
 
@@ -136,6 +137,10 @@ func (n *Net) send(from *Node, life *Life, to codec.NodeID, letter []byte) {
 	if way.Cut || n.chance.Float64() < way.Loss {
 		n.Lost++
 		return
+	}
+	if n.chance.Float64() < way.Garble {
+		n.Garbled++
+		letter[n.chance.IntN(len(letter))] ^= byte(1 + n.chance.IntN(255))
 	}
 	n.deliver(way, from, life, dest, there, letter)
 	if n.chance.Float64() < way.Double {

@@ -15,7 +15,7 @@ func (c *Cluster) strikeNet(f scenario.Fault) {
 		switch f.Verb {
 		case "lossy":
 			way.Loss, way.Double, way.Mixed = f.Float("loss"), f.Float("double"), f.With["mixed"] != ""
-			way.Slow = f.Duration("slow", 0)
+			way.Slow, way.Garble = f.Duration("slow", 0), f.Float("garbled")
 		case "stall":
 			way.Stalled = true
 		default:

@@ -1,0 +1,54 @@
+//go:build mutants
+
+package codec
+
+import "maps"
+
+// mutants are the deliberate bugs: what each does wrong.
+var mutants = map[string]string{
+	"ack-before-fsync":      "entries count as durable that were not fsynced",
+	"wal-alone-synced":      "of the two files of an entry only the WAL is fsynced",
+	"segment-alone-synced":  "of the two files of an entry only the segment is fsynced",
+	"forgotten-vote":        "a vote is given and not written down",
+	"response-before-sync":  "a response leaves before what it rests on is durable",
+	"commit-before-cut":     "a commit index is written down that is about what is to be cut",
+	"acknowledged-by-one":   "a leader answers when its own disk has an entry",
+	"uncommitted-is-read":   "readers see what is not committed",
+	"payload-not-checked":   "batches are not held against their descriptors",
+	"letter-not-checked":    "letters are taken whatever their checksum says",
+	"promise-by-index":      "a promise is kept by an entry of another term",
+	"unknown-is-no":         "an outcome that is not known is told as not written",
+	"answered-twice":        "a reply is called twice",
+	"dedup-dropped":         "a batch that was sent again is stored again",
+	"dedup-forgets-flights": "a batch that was sent again while the first is on its way is stored again",
+	"offsets-from-commit":   "a new leader counts offsets from the commit index on",
+	"fsync-tried-again":     "a replica whose fsync failed is opened again",
+	"local-retention":       "a follower drops what it likes",
+	"names-not-synced":      "the names of new files are not made durable",
+	"producer-ids-again":    "a block of producer ids is given twice",
+	"cut-not-made":          "a suffix that was replaced stays in the segment index",
+	"sequence-gap-taken":    "a batch whose predecessor is missing is stored",
+	"any-term-wins":         "a snapshot of the table of producers is taken for one of now",
+}
+
+// mutant is the one that is switched on.
+var mutant string
+
+// Plant switches a deliberate bug on, for all of the process.
+func Plant(name string) {
+	if _, known := mutants[name]; !known && name != "" {
+		panic("codec: no mutant " + name)
+	}
+	mutant = name
+}
+
+// Mutant says whether a deliberate bug is switched on.
+func Mutant(name string) bool {
+	if _, known := mutants[name]; !known {
+		panic("codec: no mutant " + name)
+	}
+	return mutant == name
+}
+
+// Mutants are all of them: what each does wrong, by name.
+func Mutants() map[string]string { return maps.Clone(mutants) }
