@@ -16,8 +16,8 @@ const (
 	// batch, by the log's append times.
 	ProducerRetention = codec.Millis(7 * 24 * 60 * 60 * 1000)
 	// ProducersMax is how many producers are remembered of one log. Above it the
-	// one that was silent for longest is forgotten: what it sends again then is
-	// stored again.
+	// one that was silent for longest is forgotten, and is refused until it begins
+	// anew with sequence 0.
 	ProducersMax = 10_000
 
 	sequenceMask = 1<<31 - 1
