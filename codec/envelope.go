@@ -40,12 +40,13 @@ const (
 	OpSubscribe     Op = 23
 	OpUnsubscribe   Op = 24
 	OpCredit        Op = 25 // one-way
+	OpNewProducer   Op = 26
 )
 
 var opNames = map[Op]string{
 	OpHello: "HELLO", OpPing: "PING", OpMetadata: "METADATA", OpCreateTopic: "CREATE_TOPIC", OpAlterTopic: "ALTER_TOPIC",
 	OpDeleteTopic: "DELETE_TOPIC", OpDescribeTopic: "DESCRIBE_TOPIC", OpTrim: "TRIM", OpProduce: "PRODUCE", OpFetch: "FETCH", OpOffsets: "OFFSETS",
-	OpSubscribe: "SUBSCRIBE", OpUnsubscribe: "UNSUBSCRIBE", OpCredit: "CREDIT",
+	OpSubscribe: "SUBSCRIBE", OpUnsubscribe: "UNSUBSCRIBE", OpCredit: "CREDIT", OpNewProducer: "NEW_PRODUCER",
 }
 
 // String is the name in docs/PROTOCOL.md.

@@ -154,6 +154,9 @@ func TestBodiesThatAreWrong(t *testing.T) {
 		"time before -1":      {&Produce{}, []any{"t", 0, []any{[]any{-2, nil, nil}}}, InvalidArgument, "timestamp is -2"},
 		"compression 5":       {&Produce{}, []any{"t", 0, []any{}, 5}, InvalidArgument, "compression is 5: want 0 to 4"},
 		"not a uuid":          {&TopicDescription{}, map[string]any{"id": "x"}, InvalidArgument, "want a UUID"},
+		"producer id below 0": {&ProducerIdentity{}, map[string]any{"producer_id": -1}, InvalidArgument, "producer_id is -1"},
+		"producer id a word":  {&ProducerIdentity{}, map[string]any{"producer_id": "7"}, Malformed, "producer_id at byte"},
+		"epoch of 16 bits":    {&ProducerIdentity{}, map[string]any{"epoch": 1 << 15}, InvalidArgument, "epoch is 32768: want 0 to 32767"},
 		"found a number":      {&Offsets{}, map[string]any{"found": 1}, Malformed, "true or false"},
 	} {
 		p, err := msgpack.Marshal([]any{0, 1, 2, law.body})

@@ -53,6 +53,8 @@ func goldenFrames(t testing.TB) []golden {
 		ask("produce records", &Produce{TopicPartition: tp, Compression: Zstd, Records: []Record{
 			sent, {Timestamp: NoTimestamp, Value: []byte{}}}}),
 		answer("produce answer", &Produced{41, 1700000000123}),
+		ask("new producer", &NewProducer{}),
+		answer("new producer answer", &ProducerIdentity{4000, 0}),
 		ask("fetch", &Fetch{tp, 41, 1 << 20, 500, 1, FetchBatches}),
 		answer("fetch answer", &Fetched{Start: 10, HighWatermark: 42, Batches: stored}),
 		ask("fetch records", &Fetch{tp, 41, 1 << 20, 500, 1, FetchRecords}),

@@ -23,6 +23,8 @@ type Broker interface {
 	CreateTopic(req codec.CreateTopic, reply func(codec.TopicDescription, error))
 	AlterTopic(req codec.AlterTopic, reply func(codec.TopicDescription, error))
 	DeleteTopic(req codec.DeleteTopic, reply func(error))
+	// NewProducer replies with an id that no idempotent producer ever had.
+	NewProducer(reply func(id int64, err error))
 	// Trim replies with the start of the log after it.
 	Trim(tp codec.TopicPartition, before codec.Offset, reply func(codec.Offset, error))
 }

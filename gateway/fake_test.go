@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,6 +19,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type fakeBroker struct {
 	mu     sync.Mutex
 	topics map[codec.Topic][]*fakePartition
+
+	producers atomic.Int64
 }
 
 func newFakeBroker(topic codec.Topic, partitions int) *fakeBroker {
@@ -112,6 +115,8 @@ func (b *fakeBroker) DeleteTopic(req codec.DeleteTopic, reply func(error)) {
 	b.mu.Unlock()
 	reply(nil)
 }
+
+func (b *fakeBroker) NewProducer(reply func(int64, error)) { reply(b.producers.Add(1)-1, nil) }
 
 func (b *fakeBroker) Trim(tp codec.TopicPartition, before codec.Offset, reply func(codec.Offset, error)) {
 	to, err := b.Partition(tp)

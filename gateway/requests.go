@@ -87,6 +87,9 @@ func (c *conn) dispatch(r request, e *codec.Envelope) error {
 		return c.deleteTopic(r, e)
 	case codec.OpDescribeTopic:
 		return c.describeTopic(r, e)
+	case codec.OpNewProducer:
+		c.server.broker.NewProducer(func(id int64, err error) { c.reply(r, &codec.ProducerIdentity{ID: id}, err) })
+		return nil
 	case codec.OpTrim:
 		return c.trim(r, e)
 	case codec.OpOffsets:

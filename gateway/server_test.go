@@ -186,6 +186,10 @@ func TestAdministration(t *testing.T) {
 	var trimmed codec.Trimmed
 	w.call(&codec.Trim{TopicPartition: tp0, Before: 2}, &trimmed)
 	require.Equal(t, codec.Offset(2), trimmed.Start)
+	var first, second codec.ProducerIdentity
+	w.call(codec.NewProducer{}, &first)
+	w.call(codec.NewProducer{}, &second)
+	require.NotEqual(t, first.ID, second.ID)
 	w.call(&codec.DeleteTopic{Topic: "new"}, &codec.Empty{})
 	w.call(&codec.Ping{}, &codec.Empty{})
 	require.Contains(t, w.refused(&codec.DescribeTopic{Topic: "new"}), "UNKNOWN_TOPIC")

@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,6 +29,8 @@ type memory struct {
 	mu     sync.Mutex
 	topics map[codec.Topic][]*log
 	leader string // when set, partitions are led there
+
+	producers atomic.Int64
 }
 
 func newMemory(topic codec.Topic, partitions int) *memory {
@@ -89,6 +92,8 @@ func (m *memory) DeleteTopic(r codec.DeleteTopic, reply func(error)) {
 	m.mu.Unlock()
 	reply(nil)
 }
+
+func (m *memory) NewProducer(reply func(int64, error)) { reply(m.producers.Add(1)-1, nil) }
 
 func (m *memory) Trim(_ codec.TopicPartition, before codec.Offset, reply func(codec.Offset, error)) {
 	reply(before, nil)
