@@ -113,6 +113,10 @@ func (p *Partition) opened(m *opened) {
 		p.house.tallies.cutEntries.Add(int64(m.found.Cut))
 		p.house.log.Info("the end of a log was cut: it was not acknowledged", "partition", p.seat.name, "entries", m.found.Cut)
 	}
+	for _, what := range m.found.Mended {
+		p.house.seen(SeenMended)
+		p.house.log.Warn("a file of a replica was mended from its copy", "partition", p.seat.name, "replica", p.seat.id, "what", what)
+	}
 	p.disk.log, p.disk.index, p.disk.opening = m.found.Log, m.found.Index, nil
 	p.disk.index.SetStart(m.start)
 	p.trouble, p.serving, p.wrote = nil, false, true

@@ -16,6 +16,7 @@ const (
 	SeenUnknown     Seen = "an outcome that is not known"
 	SeenReopened    Seen = "a log opened again when its disk had room"
 	SeenQuarantine  Seen = "a damaged replica quarantined"
+	SeenMended      Seen = "a slot of the hard state, or a snapshot, taken from its copy"
 	SeenHang        Seen = "a leader whose disk hangs gave up"
 	SeenForgotten   Seen = "a leader forgotten because its process ended"
 	SeenFromDisk    Seen = "a follower sent batches from the disk"

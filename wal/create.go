@@ -44,7 +44,7 @@ func createIn(fs FS, dir string, h Hard) (err error) {
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	hard := &hardFile{file: f, name: hardName}
-	if err := hard.write(h); err != nil {
+	if err := hard.both(h); err != nil {
 		return err
 	}
 	return fs.SyncDir(dir)

@@ -1,15 +1,17 @@
 package wal
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
+	"reflect"
 
 	"github.com/troupe-mq/troupe/codec"
 )
 
 // Hard is the few facts of a replica that promises rest on. It is kept in a
-// file of two slots, written in turn and fsynced, so that a torn write leaves
-// the older one.
+// file of two slots that say the same of all but Commit and Durable, so that
+// neither a torn write nor rot of one takes a promise away.
 type Hard struct {
 	Group   codec.GroupID
 	Replica codec.ReplicaID
@@ -50,15 +52,6 @@ const (
 	hardConfMax   = hardSlotBytes - hardFixed - 4
 )
 
-// hardFile is the open two-slot file.
-type hardFile struct {
-	file     File
-	name     string
-	sequence uint64 // of the newest slot
-	now      Hard
-	slot     []byte // the newest as it was read, until confirm
-}
-
 // encode makes one slot.
 func (h *Hard) encode(sequence uint64) ([]byte, error) {
 	if len(h.Conf) > hardConfMax {
@@ -80,6 +73,15 @@ func (h *Hard) encode(sequence uint64) ([]byte, error) {
 	p = append(p, h.Conf...)
 	p = be.AppendUint32(p, codec.CRC32C(p))
 	return p[:hardSlotBytes], nil
+}
+
+// promisesAs says whether other rests the same promises on the same facts: all
+// but what is known to be committed and durable, which is found again.
+func (h Hard) promisesAs(other Hard) bool {
+	conf := bytes.Equal(h.Conf, other.Conf)
+	h.Conf, h.Commit, h.Durable = nil, 0, 0
+	other.Conf, other.Commit, other.Durable = nil, 0, 0
+	return conf && reflect.DeepEqual(h, other)
 }
 
 // decodeHard reads one slot; ok is false when it does not hold.
@@ -111,72 +113,4 @@ func decodeHard(p []byte) (h Hard, sequence uint64, ok bool) {
 		h.Log = n(12)
 	}
 	return h, be.Uint64(p[8:]), true
-}
-
-// openHard reads the newest slot that holds.
-func openHard(fs FS, name string) (*hardFile, error) {
-	f, err := fs.Open(name, false)
-	if err != nil {
-		return nil, fmt.Errorf("open hard state: %w", err)
-	}
-	h := &hardFile{file: f, name: name}
-	found, err := h.read()
-	if err == nil && !found {
-		err = corruptf(name, -1, "neither slot of the hard state holds")
-	}
-	if err != nil {
-		_ = f.Close()
-		return nil, err
-	}
-	return h, nil
-}
-
-func (h *hardFile) read() (found bool, err error) {
-	for slot := range int64(2) {
-		p := make([]byte, hardSlotBytes)
-		n, err := readFull(h.file, p, slot*hardSlotBytes)
-		if err != nil {
-			return false, fmt.Errorf("read hard state: %w", err)
-		}
-		if s, sequence, ok := decodeHard(p[:n]); ok && (!found || sequence > h.sequence) {
-			h.now, h.sequence, h.slot, found = s, sequence, p, true
-		}
-	}
-	return found, nil
-}
-
-// confirm makes the slot that was read durable, by writing it over itself: it
-// may be one whose fsync failed, and which only the page cache has. Until then
-// the other slot must not be written, for it alone is known to be on the disk.
-func (h *hardFile) confirm() error {
-	if err := h.put(h.sequence, h.slot); err != nil {
-		return err
-	}
-	h.slot = nil
-	return nil
-}
-
-// write makes next durable in the older slot.
-func (h *hardFile) write(next Hard) error {
-	p, err := next.encode(h.sequence + 1)
-	if err != nil {
-		return err
-	}
-	if err := h.put(h.sequence+1, p); err != nil {
-		return err
-	}
-	h.sequence++
-	h.now = next
-	return nil
-}
-
-// put writes the slot that is the turn of sequence, and fsyncs it.
-func (h *hardFile) put(sequence uint64, slot []byte) error {
-	if err := h.file.WriteAt(int64(sequence%2)*hardSlotBytes, slot); err != nil {
-		return fmt.Errorf("write hard state: %w", err)
-	}
-	if err := h.file.Sync(); err != nil {
-		return &SyncFailed{fmt.Errorf("hard state: %w", err)}
-	}
-	return nil
 }

@@ -252,28 +252,6 @@ func TestTheHardStateIsFoundAgain(t *testing.T) {
 	require.NoError(t, b.Log.Close())
 }
 
-func TestATornHardStateLeavesTheOneBefore(t *testing.T) {
-	b := newBench(t, Options{})
-	require.NoError(t, b.Log.Write(&Write{Vote: &Vote{Term: 5, For: 3}})) // sequence 2, behind Create: slot 0
-	require.NoError(t, b.Log.Close())
-	name := filepath.Join(b.dir, hardName)
-	whole, err := os.ReadFile(name)
-	require.NoError(t, err)
-	for at := range 64 {
-		p := append([]byte(nil), whole...)
-		p[at] ^= 0x40
-		require.NoError(t, os.WriteFile(name, p, 0o600))
-		h, err := openHard(OS{}, name)
-		require.NoError(t, err)
-		require.Equal(t, codec.Term(1), h.now.Term)
-		require.NoError(t, h.file.Close())
-	}
-	require.NoError(t, os.WriteFile(name, make([]byte, 2*hardSlotBytes), 0o600))
-	_, err = Open(OS{}, b.dir, Options{}, nil)
-	require.True(t, IsCorrupt(err))
-	require.ErrorContains(t, err, "neither slot of the hard state holds")
-}
-
 func TestTimeIsFoundExactly(t *testing.T) {
 	b := newBench(t, Options{SegmentBytes: 1 << 14})
 	for range 40 {

@@ -23,6 +23,10 @@ type Opened struct {
 	// the one case that cannot be told from a torn write. An end that reads as
 	// zeros counts as one entry, when a batch still tells of it.
 	Cut int
+
+	// Mended says what did not hold and had a copy: a slot of the hard state, which
+	// a crash may have torn, or a snapshot, which the disk damaged.
+	Mended []string
 }
 
 // recovery is one Open at work.
@@ -42,6 +46,7 @@ type recovery struct {
 	room   bool        // zeros follow it
 	left   bool        // a batch without an entry follows the last
 	cut    int
+	mended []string
 }
 
 // Open finds again what was made durable in dir. Entries that hold, but were
@@ -77,13 +82,19 @@ func (r *recovery) open() (o *Opened, err error) {
 		return nil, err
 	}
 	r.read = r.hard.now
+	if !r.hard.whole() {
+		r.mended = append(r.mended, "one slot of "+r.hard.name+" did not hold, and was written anew from the other")
+	}
 	// Nothing is removed for what is perhaps not durable.
 	if err := r.hard.confirm(); err != nil {
 		return nil, err
 	}
-	snap, err := newestSnapshot(r.fs, r.path(snapshotDir), r.hard.now.Before)
+	snap, why, err := newestSnapshot(r.fs, r.path(snapshotDir), r.hard.now.Before)
 	if err != nil {
 		return nil, err
+	}
+	if why != nil {
+		r.mended = append(r.mended, "the snapshot before it was taken: "+why.Error())
 	}
 	if snap != nil {
 		// A snapshot is of committed entries, and was made durable behind them.
@@ -115,7 +126,7 @@ func (r *recovery) open() (o *Opened, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Opened{Log: log, Index: r.x, Hard: log.hard.now, Snapshot: snap, Cut: r.cut}, nil
+	return &Opened{Log: log, Index: r.x, Hard: log.hard.now, Snapshot: snap, Cut: r.cut, Mended: r.mended}, nil
 }
 
 // path is a directory of the log that the hard state names.

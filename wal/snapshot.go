@@ -74,32 +74,35 @@ func listSnapshots(fs FS, dir string) (list []codec.Index, temps []string, err e
 }
 
 // newestSnapshot reads the newest that holds. The one before it is kept, and
-// the log from there on, so one damaged file costs nothing. A snapshot below
-// before, where the log begins, cannot be gone on from.
-func newestSnapshot(fs FS, dir string, before codec.Index) (*Snapshot, error) {
+// the log from there on, so one damaged file costs nothing: damage says what was
+// passed over. A snapshot below before, where the log begins, cannot be gone on
+// from.
+func newestSnapshot(fs FS, dir string, before codec.Index) (s *Snapshot, damage, err error) {
 	list, temps, err := listSnapshots(fs, dir)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, t := range temps {
 		if err := fs.Remove(filepath.Join(dir, t)); err != nil {
-			return nil, fmt.Errorf("remove unfinished snapshot: %w", err)
+			return nil, nil, fmt.Errorf("remove unfinished snapshot: %w", err)
 		}
 	}
-	var why error
 	for i := len(list) - 1; i >= 0 && list[i] >= before; i-- {
 		name := filepath.Join(dir, snapshotName(list[i]))
 		p, err := readFile(fs, name)
 		if err != nil {
-			return nil, fmt.Errorf("read snapshot: %w", err)
+			return nil, nil, fmt.Errorf("read snapshot: %w", err)
 		}
 		s, err := decodeSnapshot(p)
 		if err == nil && s.Index == list[i] {
-			return s, nil
+			return s, damage, nil
 		}
-		why = errors.Join(why, corruptf(name, -1, "%v", err))
+		if err == nil {
+			err = fmt.Errorf("snapshot is of entry %d", s.Index)
+		}
+		damage = errors.Join(damage, corruptf(name, -1, "%v", err))
 	}
-	return nil, why
+	return nil, nil, damage
 }
 
 // WriteSnapshot makes s durable, whole or not at all, and keeps the one
