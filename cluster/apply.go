@@ -60,6 +60,12 @@ func apply(s State, do Action) (State, Result, error) {
 		return initialize(s, do)
 	case DeleteTopic:
 		return deleteTopic(s, do)
+	case ChangeReplicas:
+		return changeReplicas(s, do)
+	case ReplaceReplica:
+		return replaceReplica(s, do)
+	case FinishChange:
+		return finishChange(s, do)
 	case Buried:
 		return bury(s, do)
 	case AllocateProducerIDs:
@@ -150,7 +156,7 @@ func alterTopic(s State, do AlterTopic) (State, Result, error) {
 	if !ok {
 		return s, Result{}, unknownTopic(do.Name)
 	}
-	replicas := len(t.Partitions[0].Replicas)
+	replicas := t.Partitions[0].staying()
 	var err error
 	if t.Settings, err = t.Settings.With(do.Settings); err != nil {
 		return s, Result{}, err

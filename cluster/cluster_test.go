@@ -23,6 +23,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the plays say into their f
 //	nodes NAME...                       so many brokers are active (no command does this yet)
 //	found NODE[,NODE...] | register NODE disk=D [address=A] | create NAME [partitions=N] [replicas=N] [setting=value...]
 //	alter NAME [partitions=N] [setting=value...] | delete NAME | buried REPLICA
+//	change GROUP nodes=A,B | replace REPLICA | finish GROUP change=REVISION
 //	producers N | show | on NODE        any of them with expect=REVISION
 //
 // Each command goes through its encoding, and each state through a snapshot.
@@ -134,7 +135,7 @@ func parse(t *testing.T, words []string) Command {
 		return n
 	}
 	c := Command{Expect: uint64(take("expect", 0))}
-	partitions, replicas := take("partitions", 0), take("replicas", 0)
+	partitions, replicas, change := take("partitions", 0), take("replicas", 0), take("change", 0)
 	var settings map[string]string
 	if len(rest) > 0 {
 		settings = rest
@@ -163,6 +164,16 @@ func parse(t *testing.T, words []string) Command {
 		c.Do = DeleteTopic{Name: codec.Topic(name)}
 	case "initialize":
 		c.Do = Initialize{Replicas: []codec.ReplicaID{codec.ReplicaID(number())}}
+	case "change":
+		do := ChangeReplicas{Group: codec.GroupID(number())}
+		for _, n := range strings.Split(rest["nodes"], ",") {
+			do.Nodes = append(do.Nodes, codec.NodeID(n))
+		}
+		c.Do = do
+	case "replace":
+		c.Do = ReplaceReplica{Replica: codec.ReplicaID(number())}
+	case "finish":
+		c.Do = FinishChange{Group: codec.GroupID(number()), Change: uint64(change)}
 	case "buried":
 		c.Do = Buried{Replica: codec.ReplicaID(number())}
 	case "producers":
@@ -200,6 +211,15 @@ func show(s State) []string {
 			line := fmt.Sprintf("  %d: group %d", i, p.Group)
 			for _, r := range p.Replicas {
 				line += fmt.Sprintf(" %d@%s", r.ID, r.Node)
+				if r.Joins {
+					line += "+"
+				}
+				if r.Leaving {
+					line += "-"
+				}
+			}
+			if p.Change > 0 {
+				line += fmt.Sprintf(", change %d", p.Change)
 			}
 			all = append(all, line)
 		}
@@ -262,7 +282,22 @@ func anyCommand(r *rand.Rand, s State) Command {
 		c.Expect = s.Revision + uint64(r.IntN(2))
 	}
 	name := codec.Topic(fmt.Sprintf("t%d", r.IntN(6)))
-	switch r.IntN(9) {
+	switch r.IntN(13) {
+	case 9, 10:
+		do := ChangeReplicas{Group: codec.GroupID(r.IntN(int(s.NextGroup)) + 1)}
+		for _, n := range r.Perm(4)[:1+r.IntN(4)] {
+			do.Nodes = append(do.Nodes, codec.NodeID(fmt.Sprintf("n%d", n+1)))
+		}
+		c.Do = do
+	case 11:
+		c.Do = ReplaceReplica{Replica: codec.ReplicaID(r.IntN(int(s.NextReplica)) + 1)}
+	case 12:
+		g := codec.GroupID(r.IntN(int(s.NextGroup)) + 1)
+		if t, n, err := s.partition(g); err == nil {
+			c.Do = FinishChange{Group: g, Change: t.Partitions[n].Change}
+			break
+		}
+		c.Do = FinishChange{Group: g, Change: 1}
 	case 8:
 		c.Do = RegisterNode{Node: codec.NodeID(fmt.Sprintf("n%d", r.IntN(6))), Disk: uuid(fmt.Sprint(r.IntN(9)))}
 	case 0, 1, 2:
@@ -303,7 +338,7 @@ func TestDecodeRefuses(t *testing.T) {
 	require.NoError(t, err)
 	good := string(s.Encode())
 	for from, c := range map[string]struct{ to, says string }{
-		`"v":2`:              {`"v":9`, "version 9, up to 2 is known"},
+		`"v":3`:              {`"v":9`, "version 9, up to 3 is known"},
 		`"name":"n1","disk"`: {`"nom":"n1","disk"`, "unknown field"},
 		`"next_group":4`:     {`"next_group":3`, "group 3 of a/1 is given twice, or not below the next id 3"},
 		`"next_replica":8`:   {`"next_replica":7`, "replica 7 is given twice, or not below the next id 7"},
@@ -315,7 +350,7 @@ func TestDecodeRefuses(t *testing.T) {
 		_, err := DecodeState([]byte(strings.Replace(good, from, c.to, 1)))
 		require.ErrorContains(t, err, c.says)
 	}
-	old := strings.Replace(good, `"v":2`, `"v":1`, 1)
+	old := strings.Replace(good, `"v":3`, `"v":1`, 1)
 	for n := range s.Nodes {
 		old = strings.Replace(old, fmt.Sprintf(`{"name":%q,"disk":"00000000-0000-0000-0000-000000000000","epoch":0}`, n), fmt.Sprintf("%q", n), 1)
 	}

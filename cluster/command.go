@@ -67,6 +67,26 @@ type DeleteTopic struct {
 	Name codec.Topic `json:"name"`
 }
 
+// ChangeReplicas says on which nodes the replicas of a group are to be. The
+// first is to lead.
+type ChangeReplicas struct {
+	Group codec.GroupID  `json:"group"`
+	Nodes []codec.NodeID `json:"nodes"`
+}
+
+// ReplaceReplica puts a new replica in the place of one whose data is lost, on
+// the same node.
+type ReplaceReplica struct {
+	Replica codec.ReplicaID `json:"replica"`
+}
+
+// FinishChange says that consensus has the replicas that the change asked for,
+// and no others.
+type FinishChange struct {
+	Group  codec.GroupID `json:"group"`
+	Change uint64        `json:"change"`
+}
+
 // Buried says that the data behind a tombstone is gone.
 type Buried struct {
 	Replica codec.ReplicaID `json:"replica"`
@@ -83,6 +103,9 @@ func (CreateTopic) name() string         { return "create_topic" }
 func (AlterTopic) name() string          { return "alter_topic" }
 func (Initialize) name() string          { return "initialize" }
 func (DeleteTopic) name() string         { return "delete_topic" }
+func (ChangeReplicas) name() string      { return "change_replicas" }
+func (ReplaceReplica) name() string      { return "replace_replica" }
+func (FinishChange) name() string        { return "finish_change" }
 func (Buried) name() string              { return "buried" }
 func (AllocateProducerIDs) name() string { return "allocate_producer_ids" }
 
@@ -155,6 +178,12 @@ func decodeAction(e envelope) (Action, error) {
 		return with(e, &Initialize{}, nil)
 	case DeleteTopic{}.name():
 		return with(e, &DeleteTopic{}, nil)
+	case ChangeReplicas{}.name():
+		return with(e, &ChangeReplicas{}, nil)
+	case ReplaceReplica{}.name():
+		return with(e, &ReplaceReplica{}, nil)
+	case FinishChange{}.name():
+		return with(e, &FinishChange{}, nil)
 	case Buried{}.name():
 		return with(e, &Buried{}, nil)
 	case AllocateProducerIDs{}.name():

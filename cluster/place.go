@@ -26,7 +26,7 @@ func loads(s State) []load {
 	for _, t := range s.Topics {
 		for _, p := range t.Partitions {
 			for i, r := range p.Replicas {
-				if l := at[r.Node]; l != nil {
+				if l := at[r.Node]; l != nil && !r.Leaving {
 					l.replicas++
 					if i == 0 {
 						l.leaders++

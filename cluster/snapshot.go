@@ -9,7 +9,7 @@ import (
 	"github.com/troupe-mq/troupe/codec"
 )
 
-const stateVersion = 2
+const stateVersion = 3
 
 // stateFile is a State as a snapshot holds it: JSON, everything in order, so
 // that the same state gives the same bytes.
@@ -54,12 +54,15 @@ type topicFile struct {
 type partitionFile struct {
 	Group    codec.GroupID `json:"group"`
 	Replicas []replicaFile `json:"replicas"`
+	Change   uint64        `json:"change,omitempty"`
 }
 
 type replicaFile struct {
 	ID          codec.ReplicaID `json:"id"`
 	Node        codec.NodeID    `json:"node"`
 	Initialized bool            `json:"initialized,omitempty"`
+	Joins       bool            `json:"joins,omitempty"`
+	Leaving     bool            `json:"leaving,omitempty"`
 }
 
 type tombstoneFile struct {
@@ -83,7 +86,7 @@ func (s State) Encode() []byte {
 		t := s.Topics[name]
 		out := topicFile{Name: t.Name, ID: t.ID.String(), Created: t.Created, Settings: t.Settings.Map()}
 		for _, p := range t.Partitions {
-			out.Partitions = append(out.Partitions, partitionFile{Group: p.Group, Replicas: replicasOut(p.Replicas)})
+			out.Partitions = append(out.Partitions, partitionFile{Group: p.Group, Replicas: replicasOut(p.Replicas), Change: p.Change})
 		}
 		f.Topics = append(f.Topics, out)
 	}
@@ -149,7 +152,7 @@ func (f stateFile) state() (State, error) {
 			return s, err
 		}
 		for _, p := range in.Partitions {
-			t.Partitions = append(t.Partitions, Partition{Group: p.Group, Replicas: replicasIn(p.Replicas)})
+			t.Partitions = append(t.Partitions, Partition{Group: p.Group, Replicas: replicasIn(p.Replicas), Change: p.Change})
 		}
 		if _, twice := s.Topics[t.Name]; twice {
 			return s, fmt.Errorf("topic %s is there twice", t.Name)
@@ -194,10 +197,13 @@ func (s State) check() error {
 		if err := codec.CheckTopicName(t.Name); err != nil {
 			return err
 		}
-		if len(t.Partitions) == 0 || len(t.Partitions[0].Replicas) == 0 {
-			return fmt.Errorf("topic %s has no replica", t.Name)
+		if len(t.Partitions) == 0 {
+			return fmt.Errorf("topic %s has no partition", t.Name)
 		}
 		for i, p := range t.Partitions {
+			if p.staying() == 0 || p.Change == 0 && p.staying() < len(p.Replicas) {
+				return fmt.Errorf("%s/%d has no replica that stays, or one that leaves without a change", t.Name, i)
+			}
 			if p.Group <= codec.MetadataGroup || p.Group >= s.NextGroup || groups[p.Group] {
 				return fmt.Errorf("group %d of %s/%d is given twice, or not below the next id %d", p.Group, t.Name, i, s.NextGroup)
 			}

@@ -50,8 +50,12 @@ type Topic struct {
 
 // Partition is one ordered log and the raft group that keeps it.
 type Partition struct {
-	Group    codec.GroupID
-	Replicas []Replica // the first is the preferred leader
+	Group codec.GroupID
+	// Replicas begin with the preferred leader; those that are leaving come last.
+	Replicas []Replica
+	// Change is the revision since which Replicas are not what consensus has yet;
+	// 0 when they are.
+	Change uint64
 }
 
 // Replica is one copy of a group's log, on one node.
@@ -62,6 +66,11 @@ type Replica struct {
 	// then on a missing directory is a lost disk, and never made again: an
 	// empty replica would have forgotten what it promised.
 	Initialized bool
+	// Joins says that it came to a group that there was already: it begins with
+	// nothing, not even the members, and gets all from the others.
+	Joins bool
+	// Leaving says that it is to go, once consensus does not need it any more.
+	Leaving bool
 }
 
 // Tombstone permits Node to remove what it has of a replica.
@@ -91,20 +100,21 @@ type Assignment struct {
 	Number   codec.Partition
 	Settings Settings
 	Members  []Replica // of the group, this one included
+	Change   uint64    // of the partition
 
 	Initialized bool
+	Joins       bool
 }
 
-// On lists what node has to keep of topics, in order of replica ids.
+// On lists what node has to keep of topics, in order of replica ids: of a group
+// that has several replicas there, the last.
 func (s State) On(node codec.NodeID) []Assignment {
 	var all []Assignment
 	for _, t := range s.Topics {
 		for i, p := range t.Partitions {
-			for _, r := range p.Replicas {
-				if r.Node == node {
-					all = append(all, Assignment{Replica: r.ID, Group: p.Group, Topic: t.Name, TopicID: t.ID,
-						Number: codec.Partition(i), Settings: t.Settings, Members: p.Replicas, Initialized: r.Initialized})
-				}
+			if r, ok := newestOn(p.Replicas, node); ok {
+				all = append(all, Assignment{Replica: r.ID, Group: p.Group, Topic: t.Name, TopicID: t.ID,
+					Number: codec.Partition(i), Settings: t.Settings, Members: p.Replicas, Change: p.Change, Initialized: r.Initialized, Joins: r.Joins})
 			}
 		}
 	}

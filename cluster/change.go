@@ -1,0 +1,156 @@
+package cluster
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/troupe-mq/troupe/codec"
+)
+
+// A partition's replicas change in three steps. ChangeReplicas or
+// ReplaceReplica says where they are to be: new ones join, others are leaving
+// and stay as long as consensus needs them. The partition's leader then takes
+// its group from the one configuration to the other. FinishChange says that it
+// has, and only then do the leaving ones get a tombstone.
+
+// changeReplicas says where a partition's replicas are to be. What is on its
+// way out comes back when its node is named again.
+func changeReplicas(s State, do ChangeReplicas) (State, Result, error) {
+	t, n, err := s.partition(do.Group)
+	if err != nil {
+		return s, Result{}, err
+	}
+	if err := checkTargets(s, t, do.Nodes); err != nil {
+		return s, Result{}, err
+	}
+	p := t.Partitions[n]
+	left := slices.Clone(p.Replicas)
+	var next []Replica
+	for _, node := range do.Nodes {
+		if r, ok := newestOn(left, node); ok {
+			left = slices.DeleteFunc(left, func(o Replica) bool { return o.ID == r.ID })
+			r.Leaving = false
+			next = append(next, r)
+			continue
+		}
+		next = append(next, Replica{ID: s.NextReplica, Node: node, Joins: true})
+		s.NextReplica++
+	}
+	for _, r := range left {
+		r.Leaving = true
+		next = append(next, r)
+	}
+	if slices.Equal(next, p.Replicas) {
+		return s, Result{}, codec.Errorf(codec.InvalidArgument, "the replicas of %s/%d are on these nodes already", t.Name, n)
+	}
+	p.Replicas, p.Change = next, s.Revision+1
+	return putPartition(s, t, n, p)
+}
+
+func checkTargets(s State, t Topic, nodes []codec.NodeID) error {
+	if len(nodes) == 0 || len(nodes) > len(s.Nodes) {
+		return codec.Errorf(codec.InvalidArgument, "%d replicas: want 1 to %d, for so many brokers are active", len(nodes), len(s.Nodes))
+	}
+	for i, node := range nodes {
+		if _, ok := s.Nodes[node]; !ok {
+			return codec.Errorf(codec.InvalidArgument, "no node %q in this cluster", clip(string(node)))
+		}
+		if slices.Contains(nodes[:i], node) {
+			return codec.Errorf(codec.InvalidArgument, "node %q is named twice", clip(string(node)))
+		}
+	}
+	return t.Settings.check(len(nodes))
+}
+
+// replaceReplica lets a new replica join in the place of one whose data is
+// lost. It never comes back: the new one on its node has a later id.
+func replaceReplica(s State, do ReplaceReplica) (State, Result, error) {
+	for _, name := range slices.Sorted(maps.Keys(s.Topics)) {
+		t := s.Topics[name]
+		for n, p := range t.Partitions {
+			at := slices.IndexFunc(p.Replicas, func(r Replica) bool { return r.ID == do.Replica })
+			if at < 0 {
+				continue
+			}
+			old := p.Replicas[at]
+			if old.Leaving {
+				return s, Result{}, codec.Errorf(codec.InvalidArgument, "replica %d of %s/%d is leaving already", old.ID, t.Name, n)
+			}
+			if p.staying() < 2 {
+				return s, Result{}, codec.Errorf(codec.InvalidArgument, "replica %d is all that there is of %s/%d: nothing can take its place", old.ID, t.Name, n)
+			}
+			p.Replicas = slices.Clone(p.Replicas)
+			p.Replicas[at] = Replica{ID: s.NextReplica, Node: old.Node, Joins: true}
+			old.Leaving = true
+			p.Replicas, p.Change = append(p.Replicas, old), s.Revision+1
+			s.NextReplica++
+			return putPartition(s, t, n, p)
+		}
+	}
+	return s, Result{}, codec.Errorf(codec.InvalidArgument, "there is no replica %d", do.Replica)
+}
+
+// finishChange leaves a tombstone for each replica that was leaving. An older
+// change than the one under way says nothing: the configuration may have come
+// back to what it was.
+func finishChange(s State, do FinishChange) (State, Result, error) {
+	t, n, err := s.partition(do.Group)
+	if err != nil {
+		return s, Result{}, err
+	}
+	p := t.Partitions[n]
+	if p.Change == 0 || p.Change != do.Change {
+		return s, Result{}, codec.Errorf(codec.InvalidArgument, "%s/%d is at change %d, not %d", t.Name, n, p.Change, do.Change)
+	}
+	s.Tombstones = maps.Clone(s.Tombstones)
+	var staying []Replica
+	for _, r := range p.Replicas {
+		if !r.Leaving {
+			staying = append(staying, r)
+			continue
+		}
+		s.Tombstones[r.ID] = Tombstone{Group: p.Group, Replica: r.ID, Node: r.Node, Topic: t.Name, TopicID: t.ID, Partition: codec.Partition(n)}
+	}
+	p.Replicas, p.Change = staying, 0
+	return putPartition(s, t, n, p)
+}
+
+// partition is the topic and the number of a group's partition.
+func (s State) partition(g codec.GroupID) (Topic, int, error) {
+	for _, t := range s.Topics {
+		for i, p := range t.Partitions {
+			if p.Group == g {
+				return t, i, nil
+			}
+		}
+	}
+	return Topic{}, 0, codec.Errorf(codec.UnknownPartition, "no partition has group %d", g)
+}
+
+// putPartition is s with p as the n-th partition of t.
+func putPartition(s State, t Topic, n int, p Partition) (State, Result, error) {
+	t.Partitions = slices.Clone(t.Partitions)
+	t.Partitions[n] = p
+	return put(s, t)
+}
+
+// staying counts the replicas that are to stay.
+func (p Partition) staying() (n int) {
+	for _, r := range p.Replicas {
+		if !r.Leaving {
+			n++
+		}
+	}
+	return n
+}
+
+// newestOn is the replica with the latest id on a node. Older ones on it have
+// been replaced.
+func newestOn(list []Replica, node codec.NodeID) (newest Replica, ok bool) {
+	for _, r := range list {
+		if r.Node == node && r.ID > newest.ID {
+			newest, ok = r, true
+		}
+	}
+	return newest, ok
+}
