@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -28,6 +29,8 @@ var rewrite = flag.Bool("rewrite", false, "write what the plays say into their f
 //	tick ID N             N steps of time
 //	produce ID VALUE [count=N] [producer=ID/EPOCH/SEQUENCE]
 //	conf ID add=ID|learner=ID|remove=ID
+//	toward ID A,B,C       take a leader's next step towards these members
+//	move ID A,B,C         take all its steps
 //	persist ID [N]        make N appends durable, all without N
 //	deliver [A→B]         hand over what is on the wire now
 //	drop [A→B]            lose what is on the wire now
@@ -122,6 +125,15 @@ func act(t *testing.T, w *world, words []string) {
 			w.asked[w.tokens] = 0
 		}
 		w.take(n)
+	case "toward":
+		w.toward(n, parseIDs(t, words[2]))
+	case "move":
+		for range 20 {
+			if w.toward(n, parseIDs(t, words[2])) {
+				break
+			}
+			w.stabilize()
+		}
 	case "persist":
 		k := len(n.queue)
 		if len(words) > 2 {
@@ -196,6 +208,56 @@ func parseConf(t *testing.T, word string) raftpb.ConfChangeI {
 	require.True(t, ok, "unknown change %q", word)
 	id := uint64(number(t, value))
 	return &raftpb.ConfChangeV2{Changes: []*raftpb.ConfChangeSingle{{Type: typ.Enum(), NodeId: &id}}}
+}
+
+func parseIDs(t *testing.T, word string) (ids []codec.ReplicaID) {
+	for _, s := range strings.Split(word, ",") {
+		ids = append(ids, codec.ReplicaID(number(t, s)))
+	}
+	return ids
+}
+
+// toward takes one step of a leader, and says whether there is none left or it
+// does not lead any more.
+func (w *world) toward(n *node, staying []codec.ReplicaID) (over bool) {
+	step := n.mind.Toward(staying, func(id codec.ReplicaID) bool {
+		return slices.ContainsFunc(w.nodes, func(o *node) bool { return o.id == id })
+	})
+	switch {
+	case step.Done:
+		w.saying("  %d is there", n.id)
+	case step.Transfer != 0:
+		w.saying("  %d lets %d lead", n.id, step.Transfer)
+		n.mind.Transfer(step.Transfer)
+		w.take(n)
+	case step.Conf != nil:
+		w.tokens++
+		if err := n.mind.ProposeConf(step.Conf, w.tokens); err != nil {
+			w.saying("  %d refuses request %d: %v", n.id, w.tokens, err)
+		} else {
+			w.asked[w.tokens] = 0
+			w.saying("  %d proposes %s", n.id, stepString(step))
+		}
+		w.take(n)
+	default:
+		w.saying("  %d waits", n.id)
+	}
+	return step.Done || !n.mind.Role().Leader
+}
+
+func stepString(s Step) string {
+	if s.Leaves() {
+		return "to leave the joint configuration"
+	}
+	var out strings.Builder
+	if s.Enters() {
+		out.WriteString("jointly")
+	}
+	for _, c := range s.Conf.GetChanges() {
+		name := map[raftpb.ConfChangeType]string{raftpb.ConfChangeAddNode: "add", raftpb.ConfChangeAddLearnerNode: "learner", raftpb.ConfChangeRemoveNode: "remove"}[c.GetType()]
+		fmt.Fprintf(&out, " %s=%d", name, c.GetNodeId())
+	}
+	return strings.TrimSpace(out.String())
 }
 
 func number(t *testing.T, s string) int {

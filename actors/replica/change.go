@@ -1,0 +1,151 @@
+package replica
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/troupe-mq/troupe/codec"
+	"go.etcd.io/raft/v3/raftpb"
+	"go.etcd.io/raft/v3/tracker"
+)
+
+// Step is what a leader does next to bring its group to other members. At most
+// one of its fields says something; none means to wait.
+type Step struct {
+	Conf     *raftpb.ConfChangeV2 // is to be proposed
+	Transfer codec.ReplicaID      // is to lead first
+	Done     bool                 // the members are those that were asked for
+}
+
+// Enters says that the step begins a joint configuration.
+func (s Step) Enters() bool { return s.Conf != nil && s.Conf.GetTransition() != 0 }
+
+// Leaves says that the step ends a joint configuration.
+func (s Step) Leaves() bool { return s.Conf != nil && len(s.Conf.GetChanges()) == 0 }
+
+// nearEntries is how far behind a newcomer may be when it gets its vote.
+const nearEntries = messagesInFlight
+
+// Toward is this leader's next step towards a group of which the staying are
+// the voters, and nobody else is a member. Each step is safe by itself, and the
+// next leader finds the way from wherever this one ended:
+//
+//   - newcomers become learners, one at a time, and get all that there is;
+//   - a joint configuration gives them their votes, and makes learners of those
+//     that leave, so that they hear of their end;
+//   - a leader that stays leaves it;
+//   - the learners that are left over are removed.
+//
+// Only a replica that is ready is added: one that has a directory.
+func (m *Mind) Toward(staying []codec.ReplicaID, ready func(codec.ReplicaID) bool) Step {
+	if !m.role.Leader || !m.open {
+		return Step{}
+	}
+	w := way{self: uint64(m.cfg.ID), commit: uint64(m.commit), confAsOf: uint64(m.confAsOf), staying: staying, ready: ready}
+	s := m.node.Status()
+	w.conf, w.progress = s.Config, s.Progress
+	return w.next()
+}
+
+// way is what the next step depends on.
+type way struct {
+	self             uint64
+	commit, confAsOf uint64
+	staying          []codec.ReplicaID
+	ready            func(codec.ReplicaID) bool
+	conf             tracker.Config
+	progress         map[uint64]tracker.Progress
+}
+
+func (w *way) next() Step {
+	if len(w.conf.Voters[1]) > 0 {
+		return w.leaveJoint()
+	}
+	promoted, wait := w.newcomers()
+	if wait != nil {
+		return *wait
+	}
+	var changes []*raftpb.ConfChangeSingle
+	for _, id := range promoted {
+		changes = append(changes, change(raftpb.ConfChangeAddNode, id))
+	}
+	for _, id := range slices.Sorted(maps.Keys(w.conf.Voters[0])) {
+		if !w.stays(id) {
+			changes = append(changes, change(raftpb.ConfChangeAddLearnerNode, id))
+		}
+	}
+	if len(changes) == 0 {
+		return w.remove()
+	}
+	if !w.stays(w.self) {
+		if to := w.successor(); to != 0 {
+			return Step{Transfer: to}
+		} // else a newcomer leads, from within the joint configuration
+	}
+	return Step{Conf: &raftpb.ConfChangeV2{Changes: changes, Transition: raftpb.ConfChangeTransitionJointExplicit.Enum()}}
+}
+
+// leaveJoint ends a joint configuration, when this leader is a voter of what
+// follows it; otherwise one that is has to lead.
+func (w *way) leaveJoint() Step {
+	if _, voter := w.conf.Voters[0][w.self]; !voter {
+		return Step{Transfer: w.successor()}
+	}
+	return Step{Conf: &raftpb.ConfChangeV2{}}
+}
+
+// newcomers are the learners that are to get a vote; or the step that comes
+// before that.
+func (w *way) newcomers() (list []uint64, before *Step) {
+	for _, r := range w.staying {
+		id := uint64(r)
+		_, voter := w.conf.Voters[0][id]
+		_, learner := w.conf.Learners[id]
+		switch {
+		case voter:
+		case learner && w.follows(id) && w.progress[id].Match+nearEntries >= w.commit:
+			list = append(list, id)
+		case learner || !w.ready(r):
+			before = &Step{} // it is not there yet; another may be added meanwhile
+		default:
+			return nil, &Step{Conf: &raftpb.ConfChangeV2{Changes: []*raftpb.ConfChangeSingle{change(raftpb.ConfChangeAddLearnerNode, id)}}}
+		}
+	}
+	return list, before
+}
+
+// remove ends the membership of learners that do not stay, once they have heard
+// that they are no voters any more, or cannot be reached.
+func (w *way) remove() Step {
+	for _, id := range slices.Sorted(maps.Keys(w.conf.Learners)) {
+		switch {
+		case w.stays(id):
+		case w.follows(id) && w.progress[id].Match < w.confAsOf:
+			return Step{}
+		default:
+			return Step{Conf: &raftpb.ConfChangeV2{Changes: []*raftpb.ConfChangeSingle{change(raftpb.ConfChangeRemoveNode, id)}}}
+		}
+	}
+	return Step{Done: true}
+}
+
+// successor is the voter that stays and has most of the log; 0 without any.
+func (w *way) successor() (to codec.ReplicaID) {
+	for _, id := range slices.Sorted(maps.Keys(w.conf.Voters[0])) {
+		if id == w.self || !w.stays(id) || !w.follows(id) {
+			continue
+		}
+		if to == 0 || w.progress[id].Match > w.progress[uint64(to)].Match {
+			to = codec.ReplicaID(id)
+		}
+	}
+	return to
+}
+
+func (w *way) stays(id uint64) bool { return slices.Contains(w.staying, codec.ReplicaID(id)) }
+
+func (w *way) follows(id uint64) bool { return w.progress[id].State == tracker.StateReplicate }
+
+func change(t raftpb.ConfChangeType, id uint64) *raftpb.ConfChangeSingle {
+	return &raftpb.ConfChangeSingle{Type: t.Enum(), NodeId: &id}
+}
