@@ -37,7 +37,7 @@ func Launch(cfg Config, started func(error)) *Broker {
 	b.house.state = b.published.Load
 	k := &keeper{
 		house: b.house, meta: b.meta, published: &b.published, table: &b.table, who: &b.who,
-		kept: make(map[codec.GroupID]*kept),
+		kept: make(map[codec.GroupID]*kept), burying: make(map[codec.ReplicaID]bool),
 		started: func(err error) {
 			if err != nil {
 				b.failed.Store(&err)

@@ -73,9 +73,14 @@ func (p *Partition) letGoRested(done func(error)) {
 	})
 }
 
-// bury ends the replica and removes its directory. Only a tombstone in the
-// metadata leads here.
+// bury ends the replica and removes its directory: only a tombstone in the
+// metadata leads to that.
 func (p *Partition) bury(m *burying) {
+	if m.keep {
+		p.leave(codec.Errorf(codec.Unavailable, "this replica of %s is being replaced", p.seat.name))
+		p.letGoRested(m.done)
+		return
+	}
 	if !p.disk.closed || p.disk.log != nil {
 		p.leave(codec.Errorf(codec.UnknownTopic, "topic of %s was deleted", p.seat.name))
 		p.letGoRested(func(error) {})

@@ -86,7 +86,7 @@ func (k *keeper) tick() {
 	}
 	for _, g := range k.order {
 		h := k.kept[g].handle
-		if m := h.members.Load(); m != nil && len(*m) > 1 && !h.ticking.Swap(true) {
+		if m := h.members.Load(); m != nil && len(m.list) > 1 && !h.ticking.Swap(true) {
 			h.tell(tick{}, func(error) { h.ticking.Store(false) })
 		}
 	}

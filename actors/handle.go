@@ -26,7 +26,7 @@ type Handle struct {
 	lives atomic.Int64
 	set   atomic.Pointer[settings]
 
-	members atomic.Pointer[[]cluster.Replica]
+	members atomic.Pointer[members]
 	inSync  atomic.Pointer[[]codec.NodeID] // as the leader sees it; nil elsewhere
 	ticking atomic.Bool                    // a tick stands in the mailbox
 
@@ -34,6 +34,13 @@ type Handle struct {
 
 	produced, fetched tallied
 	mail              atomic.Pointer[actor.Mailbox]
+}
+
+// members are a group's replicas as the metadata has them. It never changes
+// once published.
+type members struct {
+	list   []cluster.Replica
+	change uint64 // that is under way; 0 without one
 }
 
 // state is what a partition's actor tells the world. It never changes once

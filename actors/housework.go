@@ -113,6 +113,9 @@ func (p *Partition) keepFor() codec.Index {
 		if at, ever := p.held[o.ID]; ever && now-at < codec.Millis(holdFor.Milliseconds()) {
 			keep = min(keep, o.Match)
 		}
+		if at, learns := p.joining[o.ID]; learns && now-at < codec.Millis(joinWithin.Milliseconds()) {
+			keep = min(keep, o.Match)
+		}
 	}
 	return keep
 }
@@ -122,7 +125,8 @@ func (p *Partition) keepFor() codec.Index {
 func (p *Partition) configure(m *configure) {
 	s, old := m.settings, p.seat.settings
 	if m.members != nil {
-		p.seat.members = m.members
+		p.seat.members, p.seat.change = m.members.list, m.members.change
+		p.drive()
 	}
 	p.seat.settings = s
 	if s.noSync != old.noSync || s.segmentBytes != old.segmentBytes {

@@ -61,8 +61,12 @@ func replicaDir(data string, g codec.GroupID, r codec.ReplicaID) string {
 }
 
 // newborn is the hard state of one of the first replicas of a group, whose
-// members those are.
-func newborn(g codec.GroupID, r codec.ReplicaID, members []cluster.Replica) wal.Hard {
+// members those are; or of one that joins, which knows nobody, so that it can
+// neither vote nor stand before a snapshot tells it who they are.
+func newborn(g codec.GroupID, r codec.ReplicaID, members []cluster.Replica, joins bool) wal.Hard {
+	if joins {
+		return wal.Hard{Group: g, Replica: r}
+	}
 	var voters []codec.ReplicaID
 	for _, m := range members {
 		voters = append(voters, m.ID)
@@ -122,7 +126,7 @@ func found(fs wal.FS, cfg Config, uuid, disk codec.UUID) (identity, error) {
 		return id, fmt.Errorf("found a cluster: %w", err)
 	}
 	if !there {
-		if err := wal.Create(fs, dir, newborn(codec.MetadataGroup, me, id.founders())); err != nil {
+		if err := wal.Create(fs, dir, newborn(codec.MetadataGroup, me, id.founders(), false)); err != nil {
 			return id, fmt.Errorf("found a cluster: %w", err)
 		}
 	}

@@ -27,6 +27,7 @@ type keeper struct {
 	kept      map[codec.GroupID]*kept
 	order     []codec.GroupID // of kept, as they came
 	waiting   []*whenOpen
+	burying   map[codec.ReplicaID]bool // whose data is being removed, or was
 	enlisting bool
 	producers producerIDs
 	// registered says that the metadata knows of this start of this broker.
@@ -59,6 +60,7 @@ const (
 	opening
 	open
 	leavingForGood
+	replaced // it has ended, and another one takes its place
 )
 
 // Receive names what happens to a broker as a whole.
@@ -99,6 +101,8 @@ func (k *keeper) Receive(c actor.Context) {
 		m.done()
 	case *prepareAgain:
 		k.prepareAgain(m)
+	case *superseded:
+		k.superseded(m)
 	case *dismiss:
 		k.ctx.Poison(m.pid)
 	case beat:
@@ -140,15 +144,15 @@ func (k *keeper) settled(m *settled) {
 	}
 	k.house.cluster, k.house.node = id, codec.NodeID(m.id.Node)
 	k.who.Store(&m.id)
-	me, members := m.id.metadataReplica(), m.id.founders()
+	me, all := m.id.metadataReplica(), members{list: m.id.founders()}
 	s := seat{
-		group: codec.MetadataGroup, id: me, name: "metadata", members: members,
+		group: codec.MetadataGroup, id: me, name: "metadata", members: all.list,
 		dir: replicaDir(k.house.cfg.Dir, codec.MetadataGroup, me),
 		machine: func() machine {
 			return &metadata{house: k.house, state: cluster.NewState(), published: k.published}
 		},
 	}
-	k.meta.members.Store(&members)
+	k.meta.members.Store(&all)
 	k.spawn(&kept{handle: k.meta, seat: s, phase: opening}, "metadata")
 	k.table.Store(&table{groups: map[codec.GroupID]*Handle{codec.MetadataGroup: k.meta}})
 	k.beat()
@@ -173,7 +177,7 @@ func (k *keeper) spawn(t *kept, name string) {
 // ready notes what a replica says of itself.
 func (k *keeper) ready(m *ready) {
 	t := k.kept[m.group]
-	if t == nil {
+	if t == nil || t.seat.id != m.replica || t.phase > open {
 		return
 	}
 	t.phase, t.err = open, m.err

@@ -14,16 +14,14 @@ type (
 	}
 	// ready tells that a replica serves, or why it does not.
 	ready struct {
-		group codec.GroupID
-		err   error
+		group   codec.GroupID
+		replica codec.ReplicaID
+		err     error
 	}
 	prepared struct {
-		group codec.GroupID
-		err   error
-	}
-	buried struct {
-		group codec.GroupID
-		err   error
+		group   codec.GroupID
+		replica codec.ReplicaID
+		err     error
 	}
 	initialized struct {
 		groups []codec.GroupID

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/troupe-mq/troupe/actors/replica"
-	"github.com/troupe-mq/troupe/cluster"
 	"github.com/troupe-mq/troupe/codec"
 	"github.com/troupe-mq/troupe/wal"
 )
@@ -131,7 +130,7 @@ type (
 	// configure brings new settings of the topic, and the members of the group.
 	configure struct {
 		settings settings
-		members  []cluster.Replica
+		members  *members // nil for those that there are
 	}
 
 	// installed says that a snapshot has taken the log's place.
@@ -148,8 +147,12 @@ type (
 	// closeNow says that whoever closes has waited long enough.
 	closeNow struct{ of *closing }
 
-	// burying asks for the same, and the removal of the directory.
-	burying struct{ done func(error) }
+	// burying asks for the same, and the removal of the directory unless that is
+	// to be kept.
+	burying struct {
+		keep bool
+		done func(error)
+	}
 )
 
 // settings are what a partition needs of its topic's.

@@ -175,6 +175,7 @@ func (p *Partition) begin(m *opened) error {
 	p.conf = replica.ConfChange{Index: h.ConfAsOf, State: h.Conf}
 	p.store = &storage{hard: h, index: x, whole: p.replicated, snapshot: p.snapshot}
 	p.payloads, p.reading, p.mute, p.given = payloads{}, nil, false, x.Last()
+	p.changing, p.joining = changing{}, nil
 	var err error
 	p.mind, err = replica.New(replica.Config{
 		Group: p.seat.group, ID: p.seat.id, Storage: p.store, Applied: applied,

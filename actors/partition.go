@@ -47,6 +47,8 @@ type Partition struct {
 	ticks     int
 	line      codec.Index                      // the commit index at the last look
 	held      map[codec.ReplicaID]codec.Millis // when a replica was seen to hold it
+	joining   map[codec.ReplicaID]codec.Millis // since when a learner is known
+	changing  changing
 }
 
 // seat says which replica a Partition is the body of.
@@ -57,6 +59,8 @@ type seat struct {
 	dir      string
 	settings settings
 	members  []cluster.Replica // of the group, this one included
+	change   uint64            // of members, when it is under way
+	joins    bool              // came to a group that there was already
 	machine  func() machine    // makes the state machine; nil for none
 }
 
@@ -64,7 +68,8 @@ type seat struct {
 func (s seat) with(h *Handle) seat {
 	s.settings = *h.set.Load()
 	if m := h.members.Load(); m != nil {
-		s.members = *m
+		s.members = m.list
+		s.change = m.change
 	}
 	return s
 }
@@ -120,6 +125,8 @@ func (p *Partition) receive(c actor.Context) {
 		p.leaderGone(m)
 	case *transfer:
 		p.transfer(m)
+	case *stepOver:
+		p.stepOver(m)
 	case *inspect:
 		p.inspect(m)
 	case stand:
@@ -228,6 +235,8 @@ func (p *Partition) answer(list []replica.Answer) {
 		case *propose:
 			p.requests.remove(m)
 			m.answer(p.results[a.Index], a.Err)
+		case *stepOver:
+			p.post(m)
 		case nil:
 		default:
 			panic(fmt.Sprintf("actors: %s has an answer for a %T", p.seat.name, m))
@@ -252,7 +261,8 @@ func (p *Partition) serve(role replica.Role) {
 	}
 	p.serving = true
 	p.pub.publishState(state{open: true, leader: true, term: role.Term, lead: p.house.node})
-	p.house.toBroker(&ready{group: p.seat.group})
+	p.house.toBroker(&ready{group: p.seat.group, replica: p.seat.id})
+	p.post(&stepOver{p.disk.life})
 }
 
 // follow notes who leads, and sends writers there.
@@ -277,7 +287,7 @@ func (p *Partition) follow(role replica.Role) {
 	}
 	p.pub.publishState(state{open: true, term: role.Term, lead: lead, write: why})
 	if lead != "" {
-		p.house.toBroker(&ready{group: p.seat.group})
+		p.house.toBroker(&ready{group: p.seat.group, replica: p.seat.id})
 	}
 }
 

@@ -96,12 +96,22 @@ type stage struct {
 	heard  chan *ready
 }
 
-// listener stands in for the broker.
+// listener stands in for the broker, as the parent whose supervisor restarts
+// the partition too.
 type listener struct{ heard chan *ready }
 
+// birth asks it for a child.
+type birth struct {
+	props *actor.Props
+	born  chan *actor.PID
+}
+
 func (l *listener) Receive(c actor.Context) {
-	if m, ok := c.Message().(*ready); ok {
+	switch m := c.Message().(type) {
+	case *ready:
 		l.heard <- m
+	case *birth:
+		m.born <- c.Spawn(m.props)
 	}
 }
 
@@ -111,7 +121,7 @@ func newStage(t testing.TB, set settings) *stage {
 		set.messageBytesMax = 1 << 20
 	}
 	s.seat = seat{group: 2, id: 9, name: "t/0", dir: filepath.Join(s.dir, "g2-r9"), settings: set}
-	require.NoError(t, wal.Create(s.fs, s.seat.dir, newborn(2, 9, []cluster.Replica{{ID: 9}})))
+	require.NoError(t, wal.Create(s.fs, s.seat.dir, newborn(2, 9, []cluster.Replica{{ID: 9}}, false)))
 	s.start()
 	return s
 }
@@ -127,11 +137,9 @@ func (s *stage) start() {
 	s.house.broker = ear
 	s.handle = newHandle(s.house, codec.TopicPartition{Topic: "t"}, "t/0")
 	s.handle.set.Store(&s.seat.settings)
-	pid, err := s.house.system.Root.SpawnNamed(s.house.props(func() actor.Actor {
-		return &Partition{house: s.house, seat: s.seat, pub: s.handle}
-	}), "partition-2")
-	require.NoError(s.t, err)
-	s.handle.pid.Store(pid)
+	m := &birth{s.house.props(func() actor.Actor { return &Partition{house: s.house, seat: s.seat, pub: s.handle} }), make(chan *actor.PID)}
+	s.house.system.Root.Send(ear, m)
+	s.handle.pid.Store(<-m.born)
 }
 
 // open waits for the partition to say that it serves, or why not.

@@ -31,22 +31,34 @@ func (k *keeper) reconcile() {
 // keep takes one replica a step further.
 func (k *keeper) keep(a cluster.Assignment) {
 	tp, g := codec.TopicPartition{Topic: a.Topic, Partition: a.Number}, a.Group
-	s := seat{group: g, id: a.Replica, name: tp.String(), dir: replicaDir(k.house.cfg.Dir, g, a.Replica), settings: settingsOf(a.Settings), members: a.Members}
+	s := seat{group: g, id: a.Replica, name: tp.String(), dir: replicaDir(k.house.cfg.Dir, g, a.Replica), settings: settingsOf(a.Settings), members: a.Members, change: a.Change, joins: a.Joins}
+	all := &members{a.Members, a.Change}
 	t := k.kept[g]
 	if t == nil {
 		t = &kept{handle: newHandle(k.house, tp, tp.String()), seat: s, phase: preparing}
 		t.handle.set.Store(&s.settings)
-		t.handle.members.Store(&s.members)
+		t.handle.members.Store(all)
 		k.kept[g], k.order = t, append(k.order, g)
 		k.prepare(t, a.Initialized)
 		return
 	}
-	if t.seat.settings != s.settings || !slices.Equal(t.seat.members, s.members) {
-		t.seat.settings, t.seat.members = s.settings, s.members
+	if t.seat.id != s.id && t.phase != replaced {
+		k.supersede(t)
+		return
+	}
+	if t.seat.id != s.id {
+		t.seat, t.phase, t.err = s, preparing, nil
 		t.handle.set.Store(&s.settings)
-		t.handle.members.Store(&s.members)
+		t.handle.members.Store(all)
+		k.prepare(t, a.Initialized)
+		return
+	}
+	if t.seat.settings != s.settings || t.seat.change != s.change || !slices.Equal(t.seat.members, s.members) {
+		t.seat.settings, t.seat.members, t.seat.change = s.settings, s.members, s.change
+		t.handle.set.Store(&s.settings)
+		t.handle.members.Store(all)
 		if pid := t.handle.pid.Load(); pid != nil {
-			k.house.send(pid, &configure{s.settings, s.members})
+			k.house.send(pid, &configure{s.settings, all})
 		}
 	}
 	if t.phase == initializing && a.Initialized {
@@ -67,15 +79,15 @@ func (k *keeper) prepare(t *kept, initialized bool) {
 	k.house.port.Lane(s.dir).Do(func() {
 		there, err := wal.Exists(fs, s.dir)
 		if err == nil && !there {
-			err = wal.Create(fs, s.dir, newborn(s.group, s.id, s.members))
+			err = wal.Create(fs, s.dir, newborn(s.group, s.id, s.members, s.joins))
 		}
-		k.post(&prepared{s.group, err})
+		k.post(&prepared{s.group, s.id, err})
 	})
 }
 
 func (k *keeper) prepared(m *prepared) {
 	t := k.kept[m.group]
-	if t == nil || t.phase != preparing {
+	if t == nil || t.seat.id != m.replica || t.phase != preparing {
 		return
 	}
 	if m.err != nil {
@@ -157,54 +169,7 @@ func (k *keeper) initialized(m *initialized) {
 // open starts the body of a replica whose directory exists.
 func (k *keeper) open(t *kept) {
 	t.phase, t.err = opening, nil
-	k.spawn(t, fmt.Sprintf("partition-%d", t.seat.group))
-}
-
-// bury removes what a tombstone says may go, then says that it is gone.
-func (k *keeper) bury(tomb cluster.Tombstone) {
-	t := k.kept[tomb.Group]
-	if t == nil {
-		t = &kept{handle: newHandle(k.house, codec.TopicPartition{}, "deleted partition"), seat: seat{group: tomb.Group, id: tomb.Replica, name: "deleted partition", dir: replicaDir(k.house.cfg.Dir, tomb.Group, tomb.Replica)}}
-		k.kept[tomb.Group], k.order = t, append(k.order, tomb.Group)
-	}
-	if t.phase == leavingForGood {
-		return
-	}
-	t.phase = leavingForGood
-	done := func(err error) { k.post(&buried{tomb.Group, err}) }
-	if pid := t.handle.pid.Load(); pid != nil {
-		k.house.send(pid, &burying{done})
-		return
-	}
-	fs, dir := k.house.fs, t.seat.dir
-	k.house.port.Lane(dir).Do(func() { done(wal.Delete(fs, dir)) })
-}
-
-// buried tells metadata that a tombstone's data is gone. An error leaves the
-// tombstone: the next start tries again.
-func (k *keeper) buried(m *buried) {
-	t := k.kept[m.group]
-	if m.err != nil {
-		k.house.log.Error("cannot remove a deleted replica", "partition", t.seat.name, "error", m.err)
-		return
-	}
-	if pid := t.handle.pid.Swap(nil); pid != nil {
-		// What stands in a mailbox behind the end of its actor is never answered,
-		// so the end comes when nobody can be sending any more.
-		k.house.clock.After(dismissAfter, func() { k.post(&dismiss{pid}) })
-	}
-	delete(k.kept, m.group)
-	for i := range k.order {
-		if k.order[i] == m.group {
-			k.order = append(k.order[:i], k.order[i+1:]...)
-			break
-		}
-	}
-	k.house.decide(cluster.Buried{Replica: t.seat.id}, func(_ cluster.Result, err error) {
-		if err != nil {
-			k.house.log.Warn("a tombstone stays until the next start", "partition", t.seat.name, "error", err)
-		}
-	})
+	k.spawn(t, fmt.Sprintf("partition-%d-%d", t.seat.group, t.seat.id))
 }
 
 // publishTable shows callers which partitions there are.

@@ -93,7 +93,7 @@ func TestAPanicWhileClosing(t *testing.T) {
 func TestTheDoorIsShutFromThePanicOn(t *testing.T) {
 	s := newStage(t, settings{})
 	require.NoError(t, s.open())
-	for range 7 { // so that the pause before the restart is seconds
+	for range 5 { // so that the pause before the restart is longer than a second
 		poison(s.handle)
 		require.NoError(t, s.open())
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/troupe-mq/troupe/cluster"
 	"github.com/troupe-mq/troupe/codec"
 )
 
@@ -134,7 +135,7 @@ func (b *Broker) Stats() Stats {
 				if h := parts[tp]; h != nil {
 					one = h.stats()
 				}
-				one.Replicas = len(p.Replicas)
+				one.Replicas = len(p.Staying())
 				s.Partitions = append(s.Partitions, one)
 			}
 		}
@@ -147,8 +148,8 @@ func (b *Broker) Stats() Stats {
 
 func (h *Handle) stats() PartitionStats {
 	p := PartitionStats{Name: h.tp, Replicas: 1, Mail: depth(&h.mail), Produced: h.produced.volume(), Fetched: h.fetched.volume()}
-	if all := h.members.Load(); all != nil && len(*all) > 0 {
-		p.Replicas = len(*all)
+	if all := h.members.Load(); all != nil && len(all.list) > 0 {
+		p.Replicas = len(cluster.Partition{Replicas: all.list}.Staying())
 	}
 	s := h.state.Load()
 	if s.write != nil {

@@ -101,7 +101,7 @@ func (b *Broker) describe(t cluster.Topic) codec.TopicDescription {
 
 func (b *Broker) describePartition(name codec.Topic, n codec.Partition, part cluster.Partition) codec.PartitionDescription {
 	d := codec.PartitionDescription{Partition: n}
-	for _, r := range part.Replicas {
+	for _, r := range part.Staying() {
 		d.Replicas = append(d.Replicas, r.Node)
 	}
 	h := b.table.Load().parts[codec.TopicPartition{Topic: name, Partition: n}]

@@ -73,7 +73,7 @@ func (p *Partition) end(write, read *codec.Error) {
 	if read != nil {
 		p.waiters.all()
 	}
-	p.house.toBroker(&ready{group: p.seat.group, err: write})
+	p.house.toBroker(&ready{group: p.seat.group, replica: p.seat.id, err: write})
 }
 
 func (p *Partition) retryLater() {

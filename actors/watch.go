@@ -18,6 +18,8 @@ const (
 	syncAfter = 10 * time.Second
 	// holdFor is how long old segments are kept for a replica that lags.
 	holdFor = time.Minute
+	// joinWithin is how long they are kept for one that joins.
+	joinWithin = 10 * time.Minute
 	// lookEvery is how many ticks there are between looks at the others.
 	lookEvery = 10
 )
@@ -130,6 +132,12 @@ func (p *Partition) look() {
 	}
 	inSync := []codec.NodeID{p.house.node}
 	for _, o := range p.mind.Peers() {
+		if o.Learner && p.joining[o.ID] == 0 {
+			if p.joining == nil {
+				p.joining = make(map[codec.ReplicaID]codec.Millis)
+			}
+			p.joining[o.ID] = now
+		}
 		if o.Match >= p.line {
 			p.held[o.ID] = now
 		}
@@ -140,4 +148,5 @@ func (p *Partition) look() {
 	}
 	p.line = p.mind.Commit()
 	p.pub.inSync.Store(&inSync)
+	p.drive()
 }

@@ -156,7 +156,7 @@ func alterTopic(s State, do AlterTopic) (State, Result, error) {
 	if !ok {
 		return s, Result{}, unknownTopic(do.Name)
 	}
-	replicas := t.Partitions[0].staying()
+	replicas := len(t.Partitions[0].Staying())
 	var err error
 	if t.Settings, err = t.Settings.With(do.Settings); err != nil {
 		return s, Result{}, err

@@ -23,7 +23,7 @@ func changeReplicas(s State, do ChangeReplicas) (State, Result, error) {
 	if err := checkTargets(s, t, do.Nodes); err != nil {
 		return s, Result{}, err
 	}
-	p := t.Partitions[n]
+	p := t.Partitions[n].begun()
 	left := slices.Clone(p.Replicas)
 	var next []Replica
 	for _, node := range do.Nodes {
@@ -40,7 +40,7 @@ func changeReplicas(s State, do ChangeReplicas) (State, Result, error) {
 		r.Leaving = true
 		next = append(next, r)
 	}
-	if slices.Equal(next, p.Replicas) {
+	if slices.Equal(next, t.Partitions[n].Replicas) {
 		return s, Result{}, codec.Errorf(codec.InvalidArgument, "the replicas of %s/%d are on these nodes already", t.Name, n)
 	}
 	p.Replicas, p.Change = next, s.Revision+1
@@ -76,10 +76,10 @@ func replaceReplica(s State, do ReplaceReplica) (State, Result, error) {
 			if old.Leaving {
 				return s, Result{}, codec.Errorf(codec.InvalidArgument, "replica %d of %s/%d is leaving already", old.ID, t.Name, n)
 			}
-			if p.staying() < 2 {
+			if len(p.Staying()) < 2 {
 				return s, Result{}, codec.Errorf(codec.InvalidArgument, "replica %d is all that there is of %s/%d: nothing can take its place", old.ID, t.Name, n)
 			}
-			p.Replicas = slices.Clone(p.Replicas)
+			p = p.begun()
 			p.Replicas[at] = Replica{ID: s.NextReplica, Node: old.Node, Joins: true}
 			old.Leaving = true
 			p.Replicas, p.Change = append(p.Replicas, old), s.Revision+1
@@ -103,15 +103,13 @@ func finishChange(s State, do FinishChange) (State, Result, error) {
 		return s, Result{}, codec.Errorf(codec.InvalidArgument, "%s/%d is at change %d, not %d", t.Name, n, p.Change, do.Change)
 	}
 	s.Tombstones = maps.Clone(s.Tombstones)
-	var staying []Replica
 	for _, r := range p.Replicas {
 		if !r.Leaving {
-			staying = append(staying, r)
 			continue
 		}
 		s.Tombstones[r.ID] = Tombstone{Group: p.Group, Replica: r.ID, Node: r.Node, Topic: t.Name, TopicID: t.ID, Partition: codec.Partition(n)}
 	}
-	p.Replicas, p.Change = staying, 0
+	p.Replicas, p.Change = p.Staying(), 0
 	return putPartition(s, t, n, p)
 }
 
@@ -134,14 +132,21 @@ func putPartition(s State, t Topic, n int, p Partition) (State, Result, error) {
 	return put(s, t)
 }
 
-// staying counts the replicas that are to stay.
-func (p Partition) staying() (n int) {
-	for _, r := range p.Replicas {
-		if !r.Leaving {
-			n++
-		}
+// begun is p with a list of replicas of its own, at the beginning of a change.
+// One that has no directory yet is not to be made as one of the first any more,
+// for who those were cannot be seen from now on.
+func (p Partition) begun() Partition {
+	p.Replicas = slices.Clone(p.Replicas)
+	for i := range p.Replicas {
+		r := &p.Replicas[i]
+		r.Joins = r.Joins || !r.Initialized
 	}
-	return n
+	return p
+}
+
+// Staying are the replicas that are not leaving, the preferred leader first.
+func (p Partition) Staying() []Replica {
+	return slices.DeleteFunc(slices.Clone(p.Replicas), func(r Replica) bool { return r.Leaving })
 }
 
 // newestOn is the replica with the latest id on a node. Older ones on it have

@@ -201,7 +201,7 @@ func (s State) check() error {
 			return fmt.Errorf("topic %s has no partition", t.Name)
 		}
 		for i, p := range t.Partitions {
-			if p.staying() == 0 || p.Change == 0 && p.staying() < len(p.Replicas) {
+			if n := len(p.Staying()); n == 0 || p.Change == 0 && n < len(p.Replicas) {
 				return fmt.Errorf("%s/%d has no replica that stays, or one that leaves without a change", t.Name, i)
 			}
 			if p.Group <= codec.MetadataGroup || p.Group >= s.NextGroup || groups[p.Group] {

@@ -1,0 +1,108 @@
+package actors
+
+import (
+	"github.com/troupe-mq/troupe/cluster"
+	"github.com/troupe-mq/troupe/codec"
+	"github.com/troupe-mq/troupe/wal"
+)
+
+// buried is the end of an attempt to remove a replica's data.
+type buried struct {
+	group   codec.GroupID
+	replica codec.ReplicaID
+	err     error
+}
+
+// superseded says that a replica was ended because another takes its place.
+type superseded struct {
+	group   codec.GroupID
+	replica codec.ReplicaID
+}
+
+// bury removes what a tombstone says may go, then says that it is gone.
+func (k *keeper) bury(tomb cluster.Tombstone) {
+	done := func(err error) { k.post(&buried{tomb.Group, tomb.Replica, err}) }
+	if t := k.kept[tomb.Group]; t != nil && t.seat.id == tomb.Replica {
+		if t.phase == leavingForGood {
+			return
+		}
+		t.phase = leavingForGood
+		if pid := t.handle.pid.Load(); pid != nil {
+			k.house.send(pid, &burying{done: done})
+			return
+		}
+	} else if k.burying[tomb.Replica] {
+		return
+	}
+	k.burying[tomb.Replica] = true
+	fs, dir := k.house.fs, replicaDir(k.house.cfg.Dir, tomb.Group, tomb.Replica)
+	k.house.port.Lane(dir).Do(func() { done(wal.Delete(fs, dir)) })
+}
+
+// buried tells metadata that a tombstone's data is gone. An error leaves the
+// tombstone: the next start tries again.
+func (k *keeper) buried(m *buried) {
+	if m.err != nil {
+		k.house.log.Error("cannot remove a deleted replica", "group", m.group, "replica", m.replica, "error", m.err)
+		return
+	}
+	k.burying[m.replica] = true // until the tombstone is gone
+	if t := k.kept[m.group]; t != nil && t.seat.id == m.replica {
+		k.dismissLater(t)
+		k.forget(m.group)
+	}
+	k.house.decide(cluster.Buried{Replica: m.replica}, func(_ cluster.Result, err error) {
+		if err != nil {
+			k.house.log.Warn("a tombstone stays until the next start", "group", m.group, "replica", m.replica, "error", err)
+		}
+		k.post(metadataChanged{}) // another replica of the group may be due here
+	})
+}
+
+// supersede ends a replica whose place on this node another takes. Its data
+// stays until there is a tombstone.
+func (k *keeper) supersede(t *kept) {
+	if t.phase == leavingForGood {
+		return
+	}
+	t.phase = leavingForGood
+	m := &superseded{t.seat.group, t.seat.id}
+	if pid := t.handle.pid.Load(); pid != nil {
+		k.house.send(pid, &burying{keep: true, done: func(error) { k.post(m) }})
+		return
+	}
+	k.superseded(m)
+}
+
+// superseded makes room for the other one, which has the same handle.
+func (k *keeper) superseded(m *superseded) {
+	t := k.kept[m.group]
+	if t == nil || t.seat.id != m.replica {
+		return
+	}
+	k.dismissLater(t)
+	t.phase = replaced
+	t.handle.view.Store(nil)
+	t.handle.inSync.Store(nil)
+	k.reconcile()
+}
+
+// dismissLater ends the actor of a replica. What stands in a mailbox behind the
+// end of its actor is never answered, so the end comes when nobody can be
+// sending any more.
+func (k *keeper) dismissLater(t *kept) {
+	if pid := t.handle.pid.Swap(nil); pid != nil {
+		k.house.clock.After(dismissAfter, func() { k.post(&dismiss{pid}) })
+	}
+}
+
+// forget takes a replica off the list.
+func (k *keeper) forget(g codec.GroupID) {
+	delete(k.kept, g)
+	for i := range k.order {
+		if k.order[i] == g {
+			k.order = append(k.order[:i], k.order[i+1:]...)
+			return
+		}
+	}
+}
