@@ -64,7 +64,10 @@ func (p *Partition) proposeStep(step replica.Step) {
 func (p *Partition) finishChange() {
 	p.changing.busy = true
 	m := &stepOver{p.disk.life}
-	p.house.decide(cluster.FinishChange{Group: p.seat.group, Change: p.seat.change}, func(cluster.Result, error) {
+	p.house.decide(cluster.FinishChange{Group: p.seat.group, Change: p.seat.change}, func(_ cluster.Result, err error) {
+		if err == nil {
+			p.house.seen(SeenMoved)
+		}
 		p.house.clock.After(p.house.jitter(retryEvery), func() { p.post(m) })
 	})
 }

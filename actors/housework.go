@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"cmp"
 	"math"
 
 	"github.com/troupe-mq/troupe/actors/replica"
@@ -182,7 +183,7 @@ func (p *Partition) snapshotMachine(last codec.Index) {
 	if p.snapAt == 0 {
 		p.snapAt, _ = p.disk.index.Before()
 	}
-	if last < p.snapAt+snapshotEvery || p.disk.log == nil {
+	if last < p.snapAt+cmp.Or(p.house.cfg.Ports.SnapshotEvery, snapshotEvery) || p.disk.log == nil {
 		return
 	}
 	p.snapAt = last

@@ -37,6 +37,9 @@ type Ports struct {
 	// WALFileBytes makes the files of descriptors small, so that a short
 	// simulation sees them end. 0 is the real size.
 	WALFileBytes int64
+	// SnapshotEvery is how many commands come between snapshots of the metadata.
+	// 0 is the real number.
+	SnapshotEvery codec.Index
 }
 
 // Config is what a broker is started with. The zero value of each field but

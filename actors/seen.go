@@ -22,8 +22,17 @@ const (
 	SeenFromDisk    Seen = "a follower sent batches from the disk"
 	SeenConfApplied Seen = "a configuration applied again at an opening"
 	SeenJointLeft   Seen = "a joint configuration left by a new leader"
+	SeenMoved       Seen = "the replicas of a partition moved"
 	SeenPanic       Seen = "an actor panicked"
 )
+
+// Sometimes are the paths that some of any thousand runs have to take: all but
+// one that only a guard against what should not happen leads to, and but
+// SeenPanic, which none may take.
+var Sometimes = []Seen{
+	SeenFlushLost, SeenTornEnd, SeenCut, SeenSnapshot, SeenMachine, SeenFenced, SeenDuplicate, SeenUnknown, SeenReopened,
+	SeenQuarantine, SeenHang, SeenForgotten, SeenFromDisk, SeenJointLeft, SeenMoved,
+}
 
 // seen tells a simulation of a rare path.
 func (h *house) seen(what Seen) { h.seenWhy(what, "") }

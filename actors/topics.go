@@ -47,6 +47,29 @@ func (b *Broker) DeleteTopic(name codec.Topic, reply func(error)) {
 	})
 }
 
+// ChangeReplicas says on which nodes the replicas of a partition are to be, the
+// first of them to lead. reply is called once, when that is decided; the change
+// itself goes on for as long as it takes to copy the log, and is over when the
+// metadata has no Change for the partition any more. Errors are *codec.Error.
+func (b *Broker) ChangeReplicas(tp codec.TopicPartition, nodes []codec.NodeID, reply func(error)) {
+	s := b.published.Load()
+	if s == nil {
+		reply(codec.Errorf(codec.Unavailable, "the broker is starting"))
+		return
+	}
+	t, ok := s.Topics[tp.Topic]
+	if !ok {
+		reply(unknownTopic(tp.Topic))
+		return
+	}
+	if tp.Partition < 0 || int(tp.Partition) >= len(t.Partitions) {
+		reply(codec.Errorf(codec.UnknownPartition, "topic %q has no partition %d: it has %d, counted from 0", tp.Topic, tp.Partition, len(t.Partitions)))
+		return
+	}
+	do := cluster.ChangeReplicas{Group: t.Partitions[tp.Partition].Group, Nodes: nodes}
+	b.house.decide(do, func(_ cluster.Result, err error) { reply(err) })
+}
+
 // describeWhenOpen replies once all partitions of a topic have reported; judge
 // says what their trouble means to who asked.
 func (b *Broker) describeWhenOpen(name codec.Topic, judge func(error) error, reply func(codec.TopicDescription, error)) func(cluster.Result, error) {

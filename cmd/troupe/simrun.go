@@ -2,13 +2,14 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,6 +27,7 @@ type simRun struct {
 	runs   uint64
 	jobs   int
 	shrink bool
+	json   bool
 }
 
 func newSimRun(s streams) *cobra.Command {
@@ -53,6 +55,7 @@ run that breaks a promise ends it with exit code 1, and the command that repeats
 	c.Flags().Uint64Var(&r.seeds, "seeds", 1, "how many, of each scenario")
 	c.Flags().Uint64Var(&r.runs, "runs", 0, "how many runs in all, instead of --seeds: the scenarios take turns")
 	c.Flags().IntVar(&r.jobs, "jobs", runtime.NumCPU(), "how many at once, each in a process of its own")
+	c.Flags().BoolVar(&r.json, "json", false, "a line of JSON a run, and nothing else")
 	c.Flags().BoolVar(&r.shrink, "shrink", false, "of a run that fails, print the shortest plan found that still does")
 	return c
 }
@@ -90,15 +93,44 @@ func (r simRun) tasks(list []scenario.Scenario) (all []task) {
 // run plays all tasks. There is one world at a time in a process, so several at
 // once are this program again.
 func (r simRun) run(ctx context.Context, s streams, list []scenario.Scenario) error {
-	tasks, begun := r.tasks(list), time.Now()
-	if len(tasks) == 1 || r.jobs <= 1 {
-		for _, t := range tasks {
-			if err := t.play(s.out); err != nil {
-				return err
-			}
+	tasks, sum := r.tasks(list), newSimSum()
+	say := func(line simLine) error {
+		sum.add(line)
+		if r.json {
+			return json.NewEncoder(s.out).Encode(line)
 		}
-		return nil
+		_, err := fmt.Fprintln(s.out, line)
+		return err
 	}
+	var err error
+	if len(tasks) == 1 || r.jobs <= 1 {
+		err = playAll(tasks, say)
+	} else {
+		err = r.playElsewhere(ctx, tasks, say)
+	}
+	if err != nil || len(tasks) == 1 || r.json {
+		return err
+	}
+	return sum.report(s.err, r.all)
+}
+
+// playAll plays tasks one after the other, here.
+func playAll(tasks []task, say func(simLine) error) error {
+	for _, t := range tasks {
+		line, err := t.play()
+		if err == nil {
+			err = say(line)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// playElsewhere plays tasks in other processes, some at once. The first that
+// fails ends it.
+func (r simRun) playElsewhere(ctx context.Context, tasks []task, say func(simLine) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	next := make(chan task)
@@ -107,20 +139,19 @@ func (r simRun) run(ctx context.Context, s streams, list []scenario.Scenario) er
 	for range r.jobs {
 		running.Go(func() {
 			for t := range next {
-				out, err := t.elsewhere(ctx)
+				line, err := t.elsewhere(ctx)
 				mu.Lock()
-				_, werr := s.out.Write(out)
+				if err == nil {
+					err = say(line)
+				}
 				mu.Unlock()
-				if err = errors.Join(err, werr); err != nil {
+				if err != nil {
 					cancel(err)
 				}
 			}
 		})
 	}
 	for _, t := range tasks {
-		if ctx.Err() != nil {
-			break
-		}
 		select {
 		case next <- t:
 		case <-ctx.Done():
@@ -128,41 +159,39 @@ func (r simRun) run(ctx context.Context, s streams, list []scenario.Scenario) er
 	}
 	close(next)
 	running.Wait()
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	fmt.Fprintf(s.err, "%d runs in %s, every promise was kept\n", len(tasks), time.Since(begun).Round(time.Millisecond))
-	return nil
+	return context.Cause(ctx)
 }
 
 // elsewhere plays the task in a process of its own.
-func (t task) elsewhere(ctx context.Context) ([]byte, error) {
+func (t task) elsewhere(ctx context.Context) (line simLine, err error) {
 	self, err := os.Executable()
 	if err != nil {
-		return nil, fmt.Errorf("find this program: %w", err)
+		return line, fmt.Errorf("find this program: %w", err)
 	}
-	cmd := exec.CommandContext(ctx, self, "sim", "run", t.name, "--seed", strconv.FormatUint(t.seed, 10))
-	out, err := cmd.Output()
+	out, err := exec.CommandContext(ctx, self, "sim", "run", t.name, "--json", "--seed", strconv.FormatUint(t.seed, 10)).Output()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && ctx.Err() == nil {
-		return out, errors.New(string(exit.Stderr))
+		return line, errors.New(strings.TrimSpace(string(exit.Stderr)))
+	} else if err != nil {
+		return line, err
 	}
-	return out, err
+	if err = json.Unmarshal(out, &line); err != nil {
+		return line, fmt.Errorf("%s with seed %d said %q: %w", t.name, t.seed, out, err)
+	}
+	return line, nil
 }
 
 // play plays the task here.
-func (t task) play(out io.Writer) error {
+func (t task) play() (simLine, error) {
 	begun := time.Now()
 	o, err := world.Play(t.scenario, t.seed, nil)
 	if err == nil && len(o.Violations) > 0 {
 		err = fmt.Errorf("%d violations, the first: %s", len(o.Violations), o.Violations[0])
 	}
 	if err != nil {
-		return fmt.Errorf("%s with seed %d: %w\nrepeat it: troupe sim replay %s --seed %d", t.name, t.seed, err, t.name, t.seed)
+		return simLine{}, fmt.Errorf("%s with seed %d: %w\nrepeat it: troupe sim replay %s --seed %d", t.name, t.seed, err, t.name, t.seed)
 	}
-	_, err = fmt.Fprintf(out, "%s seed %d hash %s: %d steps, %s of virtual time in %s; records: %d acknowledged, %d unknown, %d refused, %d read; %d kills, faults %v\n",
-		t.name, t.seed, o.Hash, o.Steps, o.Virtual.Round(time.Millisecond), time.Since(begun).Round(time.Millisecond), o.Acked, o.Unknown, o.Failed, o.Read, o.Kills, o.Struck)
-	return err
+	return lineOf(t, o, time.Since(begun)), nil
 }
 
 // shrink prints the shortest plan it finds that still fails.

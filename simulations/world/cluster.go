@@ -22,6 +22,8 @@ type Cluster struct {
 	calm   bool  // no more faults
 	broken error // what no history shows
 
+	replicas int // that topics are made with
+
 	founding actors.Founding
 	founded  bool
 	kills    int
@@ -37,6 +39,7 @@ type Cluster struct {
 func newCluster(w *World, n int) (*Cluster, error) {
 	c := &Cluster{w: w, net: w.Net(), chance: w.Rand("cluster"), story: newStory(w, "story"), struck: map[string]int{}, ids: map[int64]bool{}, seen: map[actors.Seen]int{}}
 	c.founding.Cluster = codec.UUID{0: 0xc1, 15: 1}
+	every := []codec.Index{5, 20, 100, 0}[w.Rand("knobs").IntN(4)]
 	for i := range n {
 		node, err := w.Node(codec.NodeID(fmt.Sprintf("n%d", i+1)))
 		if err != nil {
@@ -45,6 +48,7 @@ func newCluster(w *World, n int) (*Cluster, error) {
 		c.founding.Nodes = append(c.founding.Nodes, node.name)
 		node.Shape = func(cfg *actors.Config) {
 			cfg.Founding, cfg.Member = &c.founding, c.founded
+			cfg.Ports.SnapshotEvery = every
 			cfg.Ports.Seen = func(what actors.Seen, why string) {
 				c.seen[what]++
 				if what == actors.SeenPanic { // only what should be impossible panics
@@ -99,6 +103,7 @@ func (c *Cluster) startFailure() (err error) {
 func (c *Cluster) createTopic(name codec.Topic, partitions, replicas int, settings map[string]string) error {
 	var got error
 	done := false
+	c.replicas = replicas
 	c.any().Broker.CreateTopic(codec.CreateTopic{Topic: name, Partitions: int32(partitions), Replicas: int32(replicas), Settings: settings},
 		func(_ codec.TopicDescription, err error) { got, done = err, true })
 	if err := c.w.Run(func() bool { return done }, time.Minute); err != nil || got != nil {
@@ -195,6 +200,9 @@ func (c *Cluster) settle(within time.Duration) error {
 	if err := c.run(c.faithfulIdle, within); err != nil {
 		return fmt.Errorf("idempotent producers do not come to an end: %w", err)
 	}
+	if err := c.run(c.unchanging, within); err != nil {
+		return fmt.Errorf("changes of replicas do not come to an end: %w", err)
+	}
 	for _, log := range c.logs {
 		if err := c.converge(log, within); err != nil {
 			return err
@@ -211,6 +219,23 @@ func (c *Cluster) run(until func() bool, within time.Duration) error {
 		return c.broken
 	}
 	return err
+}
+
+// unchanging says whether every replica is where the metadata wants it, as all
+// nodes see it, and what went away is gone.
+func (c *Cluster) unchanging() bool {
+	for _, n := range c.nodes {
+		s := n.Broker.Metadata()
+		if s == nil || len(s.Tombstones) > 0 {
+			return false
+		}
+		for _, log := range c.logs {
+			if s.Topics[log.Topic].Partitions[log.Partition].Change != 0 {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // faithfulIdle says whether all that was sent until it is stored is.

@@ -31,6 +31,10 @@ func (c *Cluster) strike(f scenario.Fault) {
 		c.strikeTransfer()
 	case "trim":
 		c.strikeTrim()
+	case "move":
+		c.strikeMove()
+	case "alter":
+		c.strikeAlter()
 	default:
 		c.fail(fmt.Errorf("the world cannot do %q yet", f.Verb))
 	}
@@ -187,6 +191,35 @@ func (c *Cluster) strikeTrim() {
 		return
 	}
 	h.Trim(start+codec.Offset(c.chance.Int64N(int64(high-start))), func(codec.Offset, error) {})
+}
+
+// strikeMove has the replicas of a log go to other nodes: to as many as there
+// were most of the time, drawn anew.
+func (c *Cluster) strikeMove() {
+	log := c.logs[c.chance.IntN(len(c.logs))]
+	n, list := c.any(), c.shuffled()
+	if n == nil {
+		return
+	}
+	replicas := c.replicas
+	if c.chance.IntN(5) == 0 {
+		replicas = 1 + c.chance.IntN(len(list))
+	}
+	var nodes []codec.NodeID
+	for _, one := range list[:replicas] {
+		nodes = append(nodes, one.name)
+	}
+	n.Broker.ChangeReplicas(log, nodes, func(err error) {
+		c.w.Note("nemesis", fmt.Sprintf("%s goes to %v: %s", log, nodes, codec.CodeOf(err)), 0)
+	})
+}
+
+// strikeAlter changes a setting of a topic to what does not matter.
+func (c *Cluster) strikeAlter() {
+	if n := c.any(); n != nil {
+		settings := map[string]string{"retention.time": fmt.Sprintf("%dh", 100+c.chance.IntN(100))}
+		n.Broker.AlterTopic(codec.AlterTopic{Topic: c.logs[0].Topic, Settings: settings}, func(codec.TopicDescription, error) {})
+	}
 }
 
 // metadataLeader is the node that leads the metadata.

@@ -16,6 +16,7 @@ type faithful struct {
 	chance *rand.Rand
 	id     int64
 	known  bool // id
+	epoch  int16
 	lanes  map[codec.TopicPartition]*faithfulLane
 	order  []*faithfulLane
 }
@@ -27,6 +28,8 @@ type faithfulLane struct {
 	sequence int32
 	waiting  []*faithfulBatch // without an answer that says it is stored, in order
 	resting  bool             // a pause behind a refusal
+	last     codec.Batch      // the last that was stored
+	zombie   codec.Batch      // one of an older epoch, to be sent when a newer one is known
 }
 
 type faithfulBatch struct {
@@ -78,11 +81,37 @@ func (f *faithful) live() {
 		if f.c.calm {
 			return
 		}
+		if f.idle() && f.chance.IntN(10) == 0 {
+			f.renew()
+		}
 		for range 1 + f.chance.IntN(3) {
 			f.put(f.c.logs[f.chance.IntN(len(f.c.logs))])
 		}
 		f.live()
 	})
+}
+
+// renew begins another epoch, as a producer does that was started again. What
+// is still on its way from the one before must not be stored any more.
+func (f *faithful) renew() {
+	f.epoch++
+	for _, l := range f.order {
+		l.sequence, l.zombie = 0, l.last
+	}
+}
+
+// rise sends a batch of an older epoch again.
+func (l *faithfulLane) rise() {
+	b := l.zombie
+	if b == nil {
+		return
+	}
+	l.zombie = nil
+	l.of.c.send(l.log, append(codec.Batch(nil), b...), func(p codec.Produced, err error) {
+		if err == nil {
+			l.of.c.fail(fmt.Errorf("%s: a batch of epoch %d was stored in %s at offset %d, behind one of a later epoch", l.of.name, b.ProducerEpoch(), l.log, p.Base))
+		}
+	}, func() {})
 }
 
 // put makes one more batch for a log.
@@ -104,10 +133,10 @@ func (f *faithful) put(log codec.TopicPartition) {
 		panic("world: build a batch: " + err.Error())
 	}
 	p = append(codec.Batch(nil), p...)
-	p.SetProducer(f.id, 0, l.sequence)
+	p.SetProducer(f.id, f.epoch, l.sequence)
 	for i, k := range at {
 		one := &f.c.story.history.Produces[k]
-		one.Producer, one.Sequence = f.name, int64(l.sequence)+int64(i)
+		one.Producer, one.Sequence = f.name, int64(f.epoch)<<32+int64(l.sequence)+int64(i)
 	}
 	l.sequence += int32(n)
 	l.waiting = append(l.waiting, &faithfulBatch{batch: p, at: at})
@@ -143,6 +172,8 @@ func (l *faithfulLane) answered(b *faithfulBatch, p codec.Produced, err error) {
 	switch code := codec.CodeOf(err); {
 	case err == nil:
 		c.story.told(b.at, p, nil)
+		l.last = b.batch
+		l.rise()
 		for i, one := range l.waiting {
 			if one == b {
 				l.waiting = append(l.waiting[:i:i], l.waiting[i+1:]...)
