@@ -66,6 +66,16 @@ func (b *Builder) Append(t Millis, key, value []byte, headers []Header) {
 // makes so small that a reader must take them for a bomb, stay uncompressed.
 // It panics without records.
 func (b *Builder) Build(c Compression) (Batch, error) {
+	batch, err := b.BuildUnsigned(c)
+	if err == nil {
+		batch.sum()
+	}
+	return batch, err
+}
+
+// BuildUnsigned is Build for a batch that SetProducer is going to complete: it
+// has no checksum yet.
+func (b *Builder) BuildUnsigned(c Compression) (Batch, error) {
 	if b.count == 0 {
 		panic("codec: batch without records")
 	}
@@ -81,12 +91,12 @@ func (b *Builder) Build(c Compression) (Batch, error) {
 			batch, used = packed, c
 		}
 	}
-	b.seal(batch, used)
+	b.head(batch, used)
 	return batch, nil
 }
 
-// seal writes the header of p.
-func (b *Builder) seal(p Batch, c Compression) {
+// head writes the header of p, but for the checksum.
+func (b *Builder) head(p Batch, c Compression) {
 	be := binary.BigEndian
 	be.PutUint64(p, 0)
 	be.PutUint32(p[8:], uint32(len(p)-batchLengthAfter))
@@ -100,8 +110,10 @@ func (b *Builder) seal(p Batch, c Compression) {
 	be.PutUint16(p[51:], math.MaxUint16)
 	be.PutUint32(p[53:], math.MaxUint32)
 	be.PutUint32(p[57:], uint32(b.count))
-	be.PutUint32(p[17:], CRC32C(p[BatchHeadBytes:]))
 }
+
+// sum writes the checksum of b.
+func (b Batch) sum() { binary.BigEndian.PutUint32(b[17:], CRC32C(b[BatchHeadBytes:])) }
 
 // SetProducer writes who sends the batch, and the sequence of its first record,
 // into b, and its checksum anew. All three are -1 in a batch that was built.
@@ -110,7 +122,7 @@ func (b Batch) SetProducer(id int64, epoch int16, sequence int32) {
 	be.PutUint64(b[43:], uint64(id))
 	be.PutUint16(b[51:], uint16(epoch))
 	be.PutUint32(b[53:], uint32(sequence))
-	be.PutUint32(b[17:], CRC32C(b[BatchHeadBytes:]))
+	b.sum()
 }
 
 func appendField(p, v []byte) []byte {
