@@ -53,6 +53,14 @@ func (c *Client) Trim(ctx context.Context, tp codec.TopicPartition, before codec
 	return t.Start, err
 }
 
+// NewProducerIdentity is an identity that no idempotent producer ever had, for
+// one that numbers its batches itself and sends them with ProduceBatch.
+func (c *Client) NewProducerIdentity(ctx context.Context) (codec.ProducerIdentity, error) {
+	var who codec.ProducerIdentity
+	err := c.read(ctx, codec.TopicPartition{}, codec.NewProducer{}, &who)
+	return who, err
+}
+
 // Offsets are the offset of the oldest record of a partition, and that of the
 // record to come.
 func (c *Client) Offsets(ctx context.Context, tp codec.TopicPartition) (oldest, newest codec.Offset, err error) {

@@ -57,9 +57,11 @@ func closedPort(t *testing.T) string {
 	return l.Addr().String()
 }
 
-func ready(t testing.TB, value string) codec.Batch {
+func ready(t testing.TB, values ...string) codec.Batch {
 	var b codec.Builder
-	b.Append(1000, nil, []byte(value), nil)
+	for _, value := range values {
+		b.Append(1000, nil, []byte(value), nil)
+	}
 	batch, err := b.Build(codec.NoCompression)
 	require.NoError(t, err)
 	return batch

@@ -5,12 +5,10 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"os"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -119,6 +117,10 @@ type fates struct {
 	refused map[int]error
 }
 
+func newFates() *fates {
+	return &fates{stored: map[int]codec.Offset{}, unknown: map[int]bool{}, refused: map[int]error{}}
+}
+
 func (f *fates) tell(i int) Done {
 	return func(_ codec.Partition, at codec.Offset, err error) {
 		f.mu.Lock()
@@ -135,32 +137,31 @@ func (f *fates) tell(i int) Done {
 }
 
 // Connections that are cut anywhere: what was acknowledged is stored where it
-// was said to be; what was refused is not; each record has one fate. Without
-// MayStoreTwice nothing is doubled. With it nothing is UNKNOWN, and all is
-// stored once at least.
+// was said to be; what was refused is not; each record has one fate. An
+// idempotent producer stores everything, once and in order. Without, nothing is
+// doubled. With MayStoreTwice nothing is UNKNOWN, and all is stored once at
+// least.
 func TestConnectionsThatAreCutAnywhere(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	if given := os.Getenv("TROUPE_CLIENT_SEED"); given != "" {
-		seed, _ = strconv.ParseUint(given, 10, 64)
-	}
-	for _, twice := range []bool{false, true} {
-		t.Run(fmt.Sprintf("MayStoreTwice=%t", twice), func(t *testing.T) {
+	seed := givenSeed()
+	for name, o := range map[string]ProducerOptions{"idempotent": {}, "NotIdempotent": {NotIdempotent: true}, "MayStoreTwice": {NotIdempotent: true, MayStoreTwice: true}} {
+		t.Run(name, func(t *testing.T) {
 			t.Logf("TROUPE_CLIENT_SEED=%d go test -count=1 -run '^TestConnectionsThatAreCutAnywhere$' ./gateway/client", seed)
-			cutAnywhere(t, seed, twice)
+			cutAnywhere(t, seed, o)
 		})
 	}
 }
 
-func cutAnywhere(t *testing.T, seed uint64, twice bool) {
+func cutAnywhere(t *testing.T, seed uint64, o ProducerOptions) {
 	m := newMemory("t", 3)
 	addr, _ := serve(t, m, "127.0.0.1:0")
 	s := newShears(t, addr, seed)
 	c := untilDialed(t, s)
 	var p *Producer
 	for err := error(io.EOF); err != nil; {
-		p, err = c.Producer(t.Context(), "t", ProducerOptions{MayStoreTwice: twice, Linger: -1, BatchBytes: 2000, Partitioner: RoundRobin(), BufferBytes: 30_000})
+		o.Linger, o.BatchBytes, o.BufferBytes, o.Partitioner = -1, 2000, 30_000, RoundRobin()
+		p, err = c.Producer(t.Context(), "t", o)
 	}
-	f := &fates{stored: map[int]codec.Offset{}, unknown: map[int]bool{}, refused: map[int]error{}}
+	f := newFates()
 	const n = 3000
 	for i := range n {
 		require.NoError(t, p.Produce(t.Context(), codec.Record{Timestamp: 1, Value: fmt.Appendf(nil, "%d", i)}, f.tell(i)))
@@ -173,7 +174,13 @@ func cutAnywhere(t *testing.T, seed uint64, twice bool) {
 	c.Close()
 	require.Greater(t, s.cuts.Load(), int32(5))
 	require.Equal(t, n, len(f.stored)+len(f.unknown)+len(f.refused))
-	f.judge(t, m, twice)
+	f.judge(t, m.topics["t"], o.MayStoreTwice, "")
+	if p.idempotent {
+		require.Len(t, f.stored, n)
+		for _, l := range m.topics["t"] {
+			inOrder(t, l.stored(t), "")
+		}
+	}
 	t.Logf("%d cuts; %d stored, %d unknown, %d refused", s.cuts.Load(), len(f.stored), len(f.unknown), len(f.refused))
 }
 
@@ -188,13 +195,13 @@ func untilDialed(t *testing.T, s *shears) *Client {
 }
 
 // judge holds what producers were told against what is there.
-func (f *fates) judge(t *testing.T, m *memory, twice bool) {
+func (f *fates) judge(t *testing.T, logs []*log, twice bool, says string) {
 	copies := map[int]int{}
 	at := map[int]map[codec.Offset]bool{}
-	for _, l := range m.topics["t"] {
+	for _, l := range logs {
 		for offset, value := range l.stored(t) {
 			i, err := strconv.Atoi(value)
-			require.NoError(t, err)
+			require.NoError(t, err, says)
 			copies[i]++
 			if at[i] == nil {
 				at[i] = map[codec.Offset]bool{}
@@ -203,13 +210,13 @@ func (f *fates) judge(t *testing.T, m *memory, twice bool) {
 		}
 	}
 	for i, offset := range f.stored {
-		require.True(t, at[i][offset], "record %d was acknowledged at %d and is not there", i, offset)
+		require.True(t, at[i][offset], "record %d was acknowledged at %d and is not there %s", i, offset, says)
 	}
 	for i, err := range f.refused {
-		require.Zero(t, copies[i], "record %d was refused and is there: %v", i, err)
+		require.Zero(t, copies[i], "record %d was refused and is there: %v %s", i, err, says)
 	}
 	for i, n := range copies {
-		require.True(t, twice || n == 1, "record %d is there %d times", i, n)
+		require.True(t, twice || n == 1, "record %d is there %d times %s", i, n, says)
 	}
 	if twice {
 		require.Empty(t, f.unknown)

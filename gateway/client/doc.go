@@ -6,9 +6,9 @@
 // mean the same, are *codec.Error. Its promise about outcomes: an error with
 // code UNKNOWN means that the request left and its answer did not come, so it
 // may have been carried out; the client never sends such a request again by
-// itself, unless a producer was told that it may store twice. Every other
-// error means it was not carried out. Reads are repeated, for a while, when a
-// repetition can help, and so are batches of a Producer.
+// itself, but for batches of a Producer, which are stored once however often they
+// come. Every other error means it was not carried out. Reads are repeated, for a
+// while, when a repetition can help, and so are batches of a Producer.
 //
 // What it holds is bounded: requests in flight by what the server allows,
 // batches by ProducerOptions.BufferBytes, what is read ahead by

@@ -94,7 +94,7 @@ func ExampleProducer_Produce() {
 	c, stop := served()
 	defer stop()
 	ctx := context.Background()
-	p, err := c.Producer(ctx, "bookings", client.ProducerOptions{Compression: codec.Zstd, MaxInFlight: 1})
+	p, err := c.Producer(ctx, "bookings", client.ProducerOptions{Compression: codec.Zstd})
 	if err != nil {
 		fmt.Println(err)
 		return

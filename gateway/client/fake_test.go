@@ -99,8 +99,8 @@ func (m *memory) Trim(_ codec.TopicPartition, before codec.Offset, reply func(co
 	reply(before, nil)
 }
 
-// log is one partition. While hold is set, produces get no answer,
-// until release.
+// log is one partition, which stores batches of idempotent producers once. While
+// hold is set, produces are not stored and get no answer, until release.
 type log struct {
 	mu      sync.Mutex
 	start   codec.Offset
@@ -111,6 +111,7 @@ type log struct {
 	late    []func()
 	refuse  error
 	plan    func(codec.Batch) error // asked for each batch
+	ledger  ledger
 }
 
 type watcher struct {
@@ -150,9 +151,11 @@ func (l *log) Produce(_ context.Context, b codec.Batch, reply func(codec.Produce
 		l.mu.Unlock()
 		return nil
 	}
-	own := slices.Clone(b)
-	own.Stamp(l.high(), 1)
-	l.batches = append(l.batches, own)
+	base, err := l.accept(b)
+	if err != nil {
+		l.mu.Unlock()
+		return err
+	}
 	var fire []func()
 	for w := range l.waiters {
 		if l.high() > w.offset {
@@ -163,8 +166,25 @@ func (l *log) Produce(_ context.Context, b codec.Batch, reply func(codec.Produce
 	for _, f := range fire {
 		f()
 	}
-	reply(codec.Produced{Base: own.BaseOffset()}, nil)
+	reply(codec.Produced{Base: base}, nil)
 	return nil
+}
+
+// accept stores a batch, unless it is stored already or refused.
+func (l *log) accept(b codec.Batch) (base codec.Offset, err error) {
+	again, base, err := l.ledger.judge(b)
+	if again || err != nil {
+		return base, err
+	}
+	if l.ledger == nil {
+		l.ledger = ledger{}
+	}
+	base = l.high()
+	l.ledger.take(b, base)
+	own := slices.Clone(b)
+	own.Stamp(base, 1)
+	l.batches = append(l.batches, own)
+	return base, nil
 }
 
 // holds waits until so many produces are held.

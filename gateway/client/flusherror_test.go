@@ -1,6 +1,7 @@
 package client
 
 import (
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -27,5 +28,31 @@ func TestNoErrorComesBehindAFlush(t *testing.T) {
 		require.ErrorIs(t, first, codec.E(codec.RecordTooLarge))
 		require.ErrorIs(t, p.Flush(t.Context()), codec.E(codec.RecordTooLarge))
 	}
+	require.NoError(t, p.Close(t.Context()))
+}
+
+// Flushes that go on at the same time all tell what was refused: one that said
+// nil would speak for records that are not stored.
+func TestFlushesAtTheSameTimeAllTellTheError(t *testing.T) {
+	m := newMemory("t", 1)
+	l := m.topics["t"][0]
+	l.refuse = codec.Errorf(codec.RecordTooLarge, "as planned")
+	addr, _ := serve(t, m, "127.0.0.1:0")
+	p, err := dial(t, Options{}, addr).Producer(t.Context(), "t", ProducerOptions{})
+	require.NoError(t, err)
+	l.mu.Lock() // the broker says nothing yet
+	require.NoError(t, p.Produce(t.Context(), codec.Record{Value: []byte("x")}, nil))
+	told := make(chan error)
+	for range 3 {
+		go func() { told <- p.Flush(t.Context()) }()
+	}
+	for p.waiting.Load() < 3 {
+		runtime.Gosched()
+	}
+	l.mu.Unlock()
+	for range 3 {
+		require.ErrorIs(t, <-told, codec.E(codec.RecordTooLarge))
+	}
+	require.NoError(t, p.Flush(t.Context()))
 	require.NoError(t, p.Close(t.Context()))
 }

@@ -23,22 +23,25 @@ type lane struct {
 	open    *parcel   // being filled; the last of parcels, or nil
 	parcels []*parcel // all that were not told yet, in the order of making
 	made    uint64
-	aloft   int  // parcels that a link has
-	pumping bool // somebody sends
-	hoping  bool // a link calls when it has a slot
-	dialing bool // a goroutine connects
+	aloft   int   // parcels that a link has
+	route   *link // which one: another is taken when nothing is in flight
+	pumping bool  // somebody sends
+	hoping  bool  // a link calls when it has a slot
+	dialing bool  // a goroutine connects
 
 	mending bool // batches were refused for now, or nobody could be reached
 	retryAt time.Time
 	pause   backoff.ExponentialBackOff
 	trouble error // why it mends
 
+	numbers numbering // of an idempotent producer
+
 	failed   error  // the first, with StopAtError
 	failedAt uint64 // that parcel
 }
 
 func newLane(p *Producer, n codec.Partition) *lane {
-	return &lane{producer: p, tp: codec.TopicPartition{Topic: p.topic, Partition: n}, pause: pauses()}
+	return &lane{producer: p, tp: codec.TopicPartition{Topic: p.topic, Partition: n}, pause: pauses(), numbers: numbering{who: p.identity}}
 }
 
 // put adds a record to the open parcel.

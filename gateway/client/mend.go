@@ -7,30 +7,36 @@ import (
 	"github.com/troupe-mq/troupe/codec"
 )
 
-// refused decides what becomes of a parcel in flight that ended with err;
-// true = err is final, and the caller tells so. Otherwise the parcel waits to
-// be sent again in its old place, and the lane mends: whatever of it is in
+// refused decides what becomes of a parcel in flight that ended with err. What
+// it returns is final, and the caller tells so. When it is nil the parcel waits
+// to be sent again in its old place, and the lane mends: whatever of it is in
 // flight lands, the pause passes, and then one batch at a time is sent until
 // all that were refused are stored.
-func (l *lane) refused(q *parcel, err error) bool {
-	o := &l.producer.options
-	again := mayHelp(err) || o.MayStoreTwice && errors.Is(err, codec.E(codec.Unknown))
-	if again && !o.NoRetry && l.producer.ctx.Err() == nil && time.Now().Before(q.deadline) {
+func (l *lane) refused(q *parcel, err error) (final error) {
+	again := l.again(q, err)
+	switch {
+	case again && l.producer.ctx.Err() == nil && time.Now().Before(q.deadline):
 		q.tries++
 		q.stage = waiting
 		l.mend(err)
-		return false
+		return nil
+	case again && codec.CodeOf(err) == codec.SequenceGap: // what is before it did not come through in time
+		q.stage = waiting
+		err = l.late(q)
 	}
 	l.fail(q, err)
 	if l.mending && codec.CodeOf(err) != codec.Unknown {
 		l.wentWell() // the server does answer
 	}
-	return true
+	return err
 }
 
 // fail makes err final for a parcel; the caller tells.
 func (l *lane) fail(q *parcel, err error) {
 	q.stage = told
+	if q.numbered {
+		l.numbers.broke(q.number, q.unsure || codec.CodeOf(err) == codec.Unknown)
+	}
 	if l.producer.options.StopAtError && l.failed == nil {
 		l.failed, l.failedAt = err, q.number
 	}
@@ -38,13 +44,20 @@ func (l *lane) fail(q *parcel, err error) {
 
 // mend begins a pause, unless one is on.
 func (l *lane) mend(err error) {
-	l.trouble = err
+	if l.trouble == nil || codec.CodeOf(err) != codec.SequenceGap { // which only follows from another
+		l.trouble = err
+	}
 	if now := time.Now(); !l.mending || !now.Before(l.retryAt) {
 		l.retryAt = now.Add(l.pause.NextBackOff())
 	}
 	l.mending = true
 	l.poor.Store(true)
 	l.producer.look()
+}
+
+// resting says whether a pause is on.
+func (l *lane) resting() bool {
+	return l.mending && !l.retryAt.IsZero() && time.Now().Before(l.retryAt)
 }
 
 // wentWell ends the mending when all that were refused are through.

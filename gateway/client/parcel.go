@@ -32,9 +32,17 @@ type parcel struct {
 	due      time.Time // when lingering ends
 	deadline time.Time // when it is given up
 	tries    int       // answers that said to try again
+	unsure   bool      // it left and was not answered: it may be stored
 	charge   int       // bytes of the producer's budget
 	done     []Done    // of the first records; nil where nobody asked
 	holds    atomic.Int32
+
+	// Of an idempotent producer.
+	numbered bool // who and sequence are its own
+	unsigned bool // they are yet to be written into the batch
+	shared   bool // and not while somebody else may read it
+	who      codec.ProducerIdentity
+	sequence int32
 }
 
 // parcelMax is the memory above which a parcel is not used again.
@@ -72,7 +80,11 @@ func (q *parcel) add(r *codec.Record, done Done) {
 
 // build makes the batch, outside of any lock.
 func (q *parcel) build(c codec.Compression) {
-	batch, err := q.builder.Build(c)
+	make := q.builder.Build
+	if q.lane.producer.idempotent {
+		make = q.builder.BuildUnsigned
+	}
+	batch, err := make(c)
 	q.request = codec.Produce{TopicPartition: q.lane.tp, Batch: batch}
 	q.failed = err
 }
@@ -89,6 +101,7 @@ func (q *parcel) drop() {
 		q.builder = codec.Builder{}
 	}
 	q.lane, q.request, q.failed, q.tries, q.done = nil, codec.Produce{}, nil, 0, q.done[:0]
+	q.numbered, q.unsigned, q.unsure = false, false, false
 	parcels.Put(q)
 	p.room.give(charge)
 }
@@ -98,11 +111,14 @@ func (q *parcel) left() { q.drop() }
 
 // tell tells all who wait what became of the parcel, which is in stage told.
 func (q *parcel) tell(base codec.Offset, err error) {
+	err = q.certain(err)
 	for i, done := range q.done {
 		switch {
 		case done == nil:
 		case err != nil:
 			done(q.lane.tp.Partition, 0, err)
+		case base == NoOffset:
+			done(q.lane.tp.Partition, NoOffset, nil)
 		default:
 			done(q.lane.tp.Partition, base+codec.Offset(i), nil)
 		}

@@ -17,16 +17,20 @@ type ProducerOptions struct {
 	Linger      time.Duration // how long a record waits for others, 5 ms; below 0 = only while MaxInFlight batches are
 	BatchBytes  int           // a batch is sent when it has as many, 64 KiB
 	BufferBytes int           // bytes of batches that are filled or without an answer, 32 MiB
-	MaxInFlight int           // batches of a partition without an answer, 8; 1 keeps the order of records whatever happens
+	MaxInFlight int           // batches of a partition without an answer, 5; at most 5 unless NotIdempotent
 	Partitioner Partitioner   // nil = ByKey
 
 	// DeliverWithin is how long a record may take from Produce to its answer,
 	// repetitions included, 2 min.
 	DeliverWithin time.Duration
-	// NoRetry: each batch is sent once.
+	// NoRetry: each batch is sent once, and does not say who sends it.
 	NoRetry bool
-	// MayStoreTwice: batches whose outcome is UNKNOWN are sent again too. They
-	// are then stored at least once, and perhaps twice.
+	// NotIdempotent: batches do not say who sends them. One whose outcome is
+	// UNKNOWN is then not sent again, and MaxInFlight may be above 5.
+	NotIdempotent bool
+	// MayStoreTwice: of a producer that is not idempotent, batches whose outcome
+	// is UNKNOWN are sent again too. They are then stored at least once, and
+	// perhaps twice.
 	MayStoreTwice bool
 	// StopAtError: once a batch failed, those behind it in its partition that
 	// did not leave yet are refused. What is in flight then may still be stored.
@@ -44,7 +48,7 @@ func (o ProducerOptions) withDefaults() ProducerOptions {
 		o.BufferBytes = 32 << 20
 	}
 	if o.MaxInFlight <= 0 {
-		o.MaxInFlight = 8
+		o.MaxInFlight = inFlightIdempotent
 	}
 	if o.Partitioner == nil {
 		o.Partitioner = ByKey
@@ -55,6 +59,9 @@ func (o ProducerOptions) withDefaults() ProducerOptions {
 	return o
 }
 
+// NoOffset is the place of a record that is stored, where it is not known where.
+const NoOffset codec.Offset = -1
+
 // Done is told what became of a record: its place, or an error. UNKNOWN means
 // it may or may not be in the log. It must not wait.
 type Done func(codec.Partition, codec.Offset, error)
@@ -62,37 +69,42 @@ type Done func(codec.Partition, codec.Offset, error)
 // Producer gathers records of one topic into batches and sends them. It is
 // safe for use by several goroutines.
 //
-// A batch that was refused with a retriable code is known not to be stored,
-// and is sent again until DeliverWithin has passed. An UNKNOWN one is not,
-// unless MayStoreTwice allows it.
+// It is idempotent unless told otherwise: each batch says who sends it and which
+// it is, so that one that was refused for now, or whose outcome is UNKNOWN, is
+// sent again until DeliverWithin has passed, is stored once, and records of a
+// partition are stored in the order of the calls of Produce.
 //
-// Order: records of a partition are stored in the order of the calls of
-// Produce. When a batch is refused, up to MaxInFlight-1 batches that were in
-// flight behind it may be stored before it; nothing that left later is. With
-// MaxInFlight 1 there are none. What is UNKNOWN may turn up behind later ones.
+// With NotIdempotent a batch whose outcome is UNKNOWN is not sent again, and with
+// NoRetry no batch is. When a batch is refused, up to MaxInFlight-1 batches that
+// were in flight behind it may be stored before it; with MaxInFlight 1 there are
+// none. What is UNKNOWN may turn up behind later ones.
 type Producer struct {
 	client  *Client
 	topic   codec.Topic
 	options ProducerOptions
-	room    budget
-	lanes   atomic.Pointer[[]*lane]
-	count   atomic.Int32  // of partitions as metadata says; lanes are never fewer
-	sticky  atomic.Int32  // where records go that may go anywhere
-	wakeAt  atomic.Int64  // when the keeper wakes by itself, ns; 0 while it looks
-	wake    chan struct{} // wakes it
-	stop    chan struct{}
-	kept    chan struct{}   // the keeper is gone
-	gone    chan struct{}   // Close is through
-	result  error           // of Close, when it is through
-	ctx     context.Context // ends when records are given up
-	cancel  context.CancelFunc
-	closed  atomic.Bool
-	growing sync.Mutex
+	// Of an idempotent producer; set before it begins.
+	idempotent bool
+	identity   codec.ProducerIdentity
+	room       budget
+	lanes      atomic.Pointer[[]*lane]
+	count      atomic.Int32  // of partitions as metadata says; lanes are never fewer
+	sticky     atomic.Int32  // where records go that may go anywhere
+	wakeAt     atomic.Int64  // when the keeper wakes by itself, ns; 0 while it looks
+	wake       chan struct{} // wakes it
+	stop       chan struct{}
+	kept       chan struct{}   // the keeper is gone
+	gone       chan struct{}   // Close is through
+	result     error           // of Close, when it is through
+	ctx        context.Context // ends when records are given up
+	cancel     context.CancelFunc
+	closed     atomic.Bool
+	growing    sync.Mutex
 
 	waiting atomic.Int32 // those who wait for a change
 	mu      sync.Mutex
 	change  chan struct{} // closed and replaced when parcels were told
 	first   error         // since the last Flush
+	flushes map[*flushing]struct{}
 }
 
 // Producer starts a producer for a topic, which must exist.
@@ -103,7 +115,10 @@ func (c *Client) Producer(ctx context.Context, topic codec.Topic, o ProducerOpti
 	}
 	p := &Producer{
 		client: c, topic: topic, options: o.withDefaults(), wake: make(chan struct{}, 1), stop: make(chan struct{}),
-		kept: make(chan struct{}), gone: make(chan struct{}), change: make(chan struct{}),
+		kept: make(chan struct{}), gone: make(chan struct{}), change: make(chan struct{}), flushes: map[*flushing]struct{}{},
+	}
+	if err := p.identify(ctx); err != nil {
+		return nil, err
 	}
 	p.room.most = p.options.BufferBytes
 	p.lanes.Store(&[]*lane{})

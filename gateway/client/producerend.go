@@ -5,19 +5,28 @@ import (
 	"fmt"
 )
 
+// flushing is a Flush at work, and the first error since the one before it.
+type flushing struct{ first error }
+
 // Flush sends what waits and returns when all records that were taken before
-// it are answered, with the first error since the last Flush.
+// it are answered, with the first error since the last Flush. Those that go on
+// at the same time all return it.
 func (p *Producer) Flush(ctx context.Context) error {
+	p.mu.Lock()
+	f := &flushing{p.first}
+	p.flushes[f] = struct{}{}
+	p.mu.Unlock()
 	marks := p.marks()
 	p.hurry()
-	if err := p.waitFor(ctx, marks); err != nil {
-		return err
-	}
+	err := p.waitFor(ctx, marks)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	err := p.first
+	delete(p.flushes, f)
+	if err != nil {
+		return err // and the next Flush tells the other
+	}
 	p.first = nil
-	return err
+	return f.first
 }
 
 // marks are the numbers of each lane's last parcels.
@@ -68,12 +77,17 @@ func (p *Producer) records(marks []uint64) (n int) {
 	return n
 }
 
-// note keeps the first error for Flush.
+// note keeps the first error for Flush, for each that is at work.
 func (p *Producer) note(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.first == nil {
 		p.first = err
+	}
+	for f := range p.flushes {
+		if f.first == nil {
+			f.first = err
+		}
 	}
 }
 

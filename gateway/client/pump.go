@@ -19,21 +19,32 @@ func (l *lane) pump() {
 	l.pumping = true
 	defer l.rest()
 	for {
+		l.tellAll(l.renew(), errUnsure)
 		q := l.next()
 		if q == nil {
 			return
 		}
 		if err := l.barred(q); err != nil {
 			q.stage = told
-			l.mu.Unlock()
-			q.tell(0, err)
-			l.mu.Lock()
+			l.tellAll([]*parcel{q}, err)
 			continue
 		}
 		if !l.launch(q) {
 			return
 		}
 	}
+}
+
+// tellAll tells of parcels. It gives up the lock meanwhile.
+func (l *lane) tellAll(all []*parcel, err error) {
+	if len(all) == 0 {
+		return
+	}
+	l.mu.Unlock()
+	for _, q := range all {
+		q.tell(0, err)
+	}
+	l.mu.Lock()
 }
 
 // rest ends the pumping. What lingered long enough while others were before it
@@ -55,7 +66,7 @@ func (l *lane) next() *parcel {
 	for _, q := range l.parcels {
 		switch q.stage {
 		case waiting:
-			if l.mending && !l.retryAt.IsZero() && time.Now().Before(l.retryAt) {
+			if l.resting() || !l.numbers.admits(q) {
 				return nil
 			}
 			return q
@@ -86,18 +97,25 @@ var errNoAnswer = codec.Errorf(codec.Unknown, "PRODUCE: no answer before the pro
 var errNotSent = codec.Errorf(codec.TimedOut, "the producer was closed before the batch was sent")
 
 // launch gives a parcel to its link; false = not now, somebody will pump
-// again. It gives up the lock meanwhile.
+// again: whoever lands, when others are still in flight on a link before this
+// one. It gives up the lock meanwhile.
 func (l *lane) launch(q *parcel) bool {
 	link, err := l.producer.client.open(l.tp)
 	if err == nil && link == nil {
 		return !l.connect()
 	}
+	if l.aloft > 0 && link != l.route {
+		return false // what comes behind must not overtake
+	}
+	l.route = link
+	l.number(q)
 	q.stage = flying
 	q.holds.Add(1)
 	l.aloft++
 	l.hoping = true // a link may call before trySend is back
 	l.mu.Unlock()
 	if err == nil {
+		q.sign()
 		err = link.trySend(&q.request, q, l.hopeful)
 	}
 	l.mu.Lock()
@@ -107,17 +125,17 @@ func (l *lane) launch(q *parcel) bool {
 	}
 	final := l.grounded(q, err)
 	l.mu.Unlock()
-	if final {
-		q.tell(0, err)
+	if final != nil {
+		q.tell(0, final)
 	}
 	q.drop()
 	l.mu.Lock()
 	return !l.hoping // a link that called meanwhile found somebody who pumps
 }
 
-// grounded takes back a parcel that no link has taken; whether err is final
-// for it.
-func (l *lane) grounded(q *parcel, err error) bool {
+// grounded takes back a parcel that no link has taken. The error is what is
+// final for it, if anything is.
+func (l *lane) grounded(q *parcel, err error) (final error) {
 	l.aloft--
 	full := errors.Is(err, errFull)
 	if !full {
@@ -125,10 +143,10 @@ func (l *lane) grounded(q *parcel, err error) bool {
 	}
 	switch {
 	case q.stage != flying: // told meanwhile
-		return false
+		return nil
 	case full:
 		q.stage = waiting
-		return false
+		return nil
 	}
 	return l.refused(q, err)
 }
@@ -174,13 +192,17 @@ func (q *parcel) answered(a *answer, err error) {
 	l.mu.Lock()
 	l.aloft--
 	final := q.stage == flying
+	if final && q.isStored(err) {
+		q.got, err = codec.Produced{Base: NoOffset}, nil
+	}
 	switch {
 	case !final: // told already
 	case err == nil:
 		q.stage = told
 		l.wentWell()
 	default:
-		final = l.refused(q, err)
+		err = l.refused(q, err)
+		final = err != nil
 	}
 	l.mu.Unlock()
 	if final {
