@@ -15,14 +15,14 @@ func (h *house) decide(do cluster.Action, reply func(cluster.Result, error)) {
 }
 
 // CreateTopic makes a topic; reply gets its description once every partition
-// is open. It is called exactly once, from any goroutine, and must not wait.
+// here is open, or has said why not. It is called exactly once, from any goroutine, and must not wait.
 // Errors are *codec.Error.
 func (b *Broker) CreateTopic(r codec.CreateTopic, reply func(codec.TopicDescription, error)) {
 	c := cluster.CreateTopic{
 		Name: r.Topic, ID: b.house.newUUID(), Partitions: int(max(r.Partitions, 1)), Replicas: int(r.Replicas),
 		Settings: r.Settings, Now: b.house.clock.Now(),
 	}
-	b.house.decide(c, b.describeWhenOpen(r.Topic, func(open error) error { return open }, reply))
+	b.house.decide(c, b.describeWhenOpen(r.Topic, reply))
 }
 
 // AlterTopic changes settings of a topic, or gives it more partitions; reply
@@ -33,9 +33,7 @@ func (b *Broker) AlterTopic(r codec.AlterTopic, reply func(codec.TopicDescriptio
 		return
 	}
 	c := cluster.AlterTopic{Name: r.Topic, Partitions: int(r.Partitions), Settings: r.Settings}
-	// A partition in trouble does not undo what was decided: its description
-	// shows no leader, and whoever uses it is told why.
-	b.house.decide(c, b.describeWhenOpen(r.Topic, func(error) error { return nil }, reply))
+	b.house.decide(c, b.describeWhenOpen(r.Topic, reply))
 }
 
 // DeleteTopic removes a topic and its records; reply gets nil once that is
@@ -70,21 +68,18 @@ func (b *Broker) ChangeReplicas(tp codec.TopicPartition, nodes []codec.NodeID, r
 	b.house.decide(do, func(_ cluster.Result, err error) { reply(err) })
 }
 
-// describeWhenOpen replies once all partitions of a topic have reported; judge
-// says what their trouble means to who asked.
-func (b *Broker) describeWhenOpen(name codec.Topic, judge func(error) error, reply func(codec.TopicDescription, error)) func(cluster.Result, error) {
+// describeWhenOpen replies once all partitions of a topic that live here have
+// reported. One that is in trouble does not undo what was decided: an error
+// would say that the topic is not there, and it is. Its description shows no
+// leader, and whoever uses it is told why. A topic that was deleted meanwhile is
+// unknown.
+func (b *Broker) describeWhenOpen(name codec.Topic, reply func(codec.TopicDescription, error)) func(cluster.Result, error) {
 	return func(_ cluster.Result, err error) {
 		if err != nil {
 			reply(codec.TopicDescription{}, err)
 			return
 		}
-		b.house.toBroker(&whenOpen{name, func(err error) {
-			if err = judge(err); err != nil {
-				reply(codec.TopicDescription{}, err)
-				return
-			}
-			reply(b.Topic(name))
-		}})
+		b.house.toBroker(&whenOpen{name, func(error) { reply(b.Topic(name)) }})
 	}
 }
 
