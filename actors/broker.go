@@ -49,7 +49,7 @@ func Launch(cfg Config, started func(error)) *Broker {
 	// The courier first: what the keeper asks for at once must find it.
 	number := b.house.random()
 	if _, err := b.house.system.Root.SpawnNamed(b.house.props(func() actor.Actor {
-		return &courier{house: b.house, meta: b.meta, errands: make(map[uint64]*errand), last: number}
+		return &courier{house: b.house, meta: b.meta, errands: make(map[uint64]*errand), asks: make(map[uint64]*errand), last: number}
 	}), courierName); err != nil {
 		panic("actors: spawn courier: " + err.Error())
 	}

@@ -18,8 +18,38 @@ type courier struct {
 	meta    *Handle
 	self    *actor.PID
 	errands map[uint64]*errand
-	landed  []*errand // carried out, and not yet seen here
-	last    uint64
+	asks    map[uint64]*errand // by the number of its last letter
+	landed  []*errand          // carried out, and not yet seen here
+	last    uint64             // begins anywhere, so that no two lives of a broker use the same
+	heard   heardAsks
+}
+
+// heardAsks are the last letters that were answered here. One that comes twice
+// is not the same as once.
+type heardAsks struct {
+	known map[heardAsk]bool
+	order []heardAsk
+}
+
+type heardAsk struct {
+	from   codec.NodeID
+	number uint64
+}
+
+// again says whether an ask was heard before.
+func (h *heardAsks) again(a heardAsk) bool {
+	if h.known[a] {
+		return true
+	}
+	if h.known == nil {
+		h.known = map[heardAsk]bool{}
+	}
+	if len(h.order) == errandsMax {
+		delete(h.known, h.order[0])
+		h.order = h.order[1:]
+	}
+	h.known[a], h.order = true, append(h.order, a)
+	return false
 }
 
 const (
@@ -31,6 +61,7 @@ const (
 // errand is a command on its way.
 type errand struct {
 	number  uint64
+	letter  uint64 // number of the last that left
 	command []byte // a cluster.Command
 	reply   func(cluster.Result, error)
 	left    bool // it may have reached somebody
@@ -102,8 +133,11 @@ func (c *courier) try(e *errand) {
 	case s.leader:
 		c.propose(e.command, func(r cluster.Result, err error) { c.post(&carried{e.number, r, err}) })
 	case s.lead != "" && c.house.link != nil:
-		e.left = true
-		ask := codec.Ask{Cluster: c.house.cluster, Number: e.number, Command: e.command}
+		delete(c.asks, e.letter)
+		c.last++
+		e.left, e.letter = true, c.last
+		c.asks[e.letter] = e
+		ask := codec.Ask{Cluster: c.house.cluster, Number: e.letter, Command: e.command}
 		c.house.link.Send(s.lead, [][]byte{ask.Encode()})
 		// A letter may be lost, and asking for the same twice is not the same as
 		// once: what has left is not sent again.
@@ -152,12 +186,19 @@ func tryElsewhere(err error) bool {
 	return code == codec.NotLeader || code == codec.Unavailable || code == codec.Stopping
 }
 
+// answered is what another broker says to the last letter about an errand. An
+// answer to an older letter says nothing, nor does one that comes again.
 func (c *courier) answered(m *codec.AskAnswer) {
+	e := c.asks[m.Number]
+	if e == nil {
+		return
+	}
+	delete(c.asks, m.Number)
 	var err error
 	if m.Err != nil {
 		err = m.Err
 	}
-	c.carried(m.Number, cluster.Result{Revision: m.Revision, FirstProducerID: m.FirstProducerID}, err)
+	c.carried(e.number, cluster.Result{Revision: m.Revision, FirstProducerID: m.FirstProducerID}, err)
 }
 
 // arrive answers commands whose effect can be seen here, so that whoever asked
@@ -202,11 +243,15 @@ func (c *courier) overdue(number uint64) {
 
 func (c *courier) end(e *errand, r cluster.Result, err error) {
 	delete(c.errands, e.number)
+	delete(c.asks, e.letter)
 	e.reply(r, err)
 }
 
 // asked proposes what another broker asks for, and answers it.
 func (c *courier) asked(m *asked) {
+	if c.heard.again(heardAsk{m.from, m.ask.Number}) && !codec.Mutant("asks-carried-out-twice") {
+		return
+	}
 	answer := func(r cluster.Result, err error) {
 		a := codec.AskAnswer{Cluster: c.house.cluster, Number: m.ask.Number, Revision: r.Revision, FirstProducerID: r.FirstProducerID}
 		var coded *codec.Error
