@@ -54,6 +54,9 @@ func (c *Cluster) send(log codec.TopicPartition, b codec.Batch, reply func(codec
 		}
 	}
 	node.Life.OnKill(func() { once(lost) })
+	if c.chance.IntN(50) == 0 { // the connection breaks, while the batch is on its way or being stored
+		c.w.After(time.Duration(c.chance.Int64N(int64(10*time.Millisecond))), "client", func() { once(lost) })
+	}
 	err := h.Produce(context.Background(), b, func(p codec.Produced, err error) {
 		if told {
 			c.fail(fmt.Errorf("a batch to %s was answered twice, the second time: offset %d, %v", log, p.Base, err))

@@ -33,13 +33,19 @@ type Cluster struct {
 	faithfuls []*faithful
 	ids       map[int64]bool // of producers, given
 	repeats   int            // batches sent again
+	claims    []check.Claim
+	moments   int64
+	undecided int                                              // searches for an order of claims or appends that took too long
+	raw       map[codec.TopicPartition]map[codec.Offset]uint32 // of each batch, as some replica has it
 }
 
 // newCluster makes n nodes named n1, n2 and so on, none of them started.
 func newCluster(w *World, n int) (*Cluster, error) {
-	c := &Cluster{w: w, net: w.Net(), chance: w.Rand("cluster"), story: newStory(w, "story"), struck: map[string]int{}, ids: map[int64]bool{}, seen: map[actors.Seen]int{}}
+	c := &Cluster{w: w, net: w.Net(), chance: w.Rand("cluster"), story: newStory(w, "story"), struck: map[string]int{}, ids: map[int64]bool{}, seen: map[actors.Seen]int{},
+		raw: map[codec.TopicPartition]map[codec.Offset]uint32{}}
 	c.founding.Cluster = codec.UUID{0: 0xc1, 15: 1}
 	every := []codec.Index{5, 20, 100, 0}[w.Rand("knobs").IntN(4)]
+	c.net.broken = c.fail
 	for i := range n {
 		node, err := w.Node(codec.NodeID(fmt.Sprintf("n%d", i+1)))
 		if err != nil {
@@ -352,6 +358,9 @@ func (c *Cluster) readAll(h *actors.Handle, log codec.TopicPartition, session st
 		if len(p) == 0 {
 			return fmt.Errorf("read of %s at %d gave nothing below the watermark %d", log, from, limit)
 		}
+		if err := c.sameBytes(log, p); err != nil {
+			return err
+		}
 		if from, err = c.story.took(log, session, call, from, p); err != nil {
 			return err
 		}
@@ -359,8 +368,43 @@ func (c *Cluster) readAll(h *actors.Handle, log codec.TopicPartition, session st
 	return nil
 }
 
-// judge is what is wrong with the history.
-func (c *Cluster) judge() []check.Violation {
+// sameBytes holds batches against what any replica ever served at their offsets:
+// a batch is the same bytes everywhere and for ever.
+func (c *Cluster) sameBytes(log codec.TopicPartition, p []byte) error {
+	have := c.raw[log]
+	if have == nil {
+		have = map[codec.Offset]uint32{}
+		c.raw[log] = have
+	}
+	for len(p) > 0 {
+		b := codec.Batch(p)
+		b = b[:b.Size()]
+		is := codec.CRC32C(b)
+		if was, known := have[b.BaseOffset()]; known && was != is {
+			return fmt.Errorf("%s: the batch at offset %d is not the bytes that it was", log, b.BaseOffset())
+		}
+		have[b.BaseOffset()] = is
+		p = p[len(b):]
+	}
+	return nil
+}
+
+// searchWithin is how long a search for a linear order may take, of the time
+// that does not count: what it has not found by then is counted as undecided.
+const searchWithin = 5 * time.Second
+
+// judge is what is wrong with the history. One seed in a hundred has its appends
+// searched for a linear order as well.
+func (c *Cluster) judge(seed uint64) ([]check.Violation, error) {
 	c.story.history.Complete = true
-	return check.Check(c.story.history)
+	v := check.Names(c.claims, searchWithin)
+	if seed%100 == 1 {
+		more := check.Appends(c.story.history, 200, searchWithin)
+		v.Illegal, v.Undecided = append(v.Illegal, more.Illegal...), append(v.Undecided, more.Undecided...)
+	}
+	c.undecided = len(v.Undecided)
+	if len(v.Illegal) > 0 {
+		return nil, fmt.Errorf("not linearizable: %s", v.Illegal[0])
+	}
+	return check.Check(c.story.history), nil
 }

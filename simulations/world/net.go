@@ -1,6 +1,7 @@
 package world
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -17,6 +18,8 @@ type Net struct {
 	chance *rand.Rand
 	nodes  []*Node
 	ways   map[[2]codec.NodeID]*Way
+	wire   *wire
+	broken func(error) // told of what the wire finds; nil for nobody
 
 	Sent, Lost, Doubled, Swapped, Garbled int // letters
 }
@@ -46,7 +49,7 @@ const (
 
 // Net makes the links of a World. Nodes join it one by one.
 func (w *World) Net() *Net {
-	return &Net{w: w, chance: w.Rand("net"), ways: map[[2]codec.NodeID]*Way{}}
+	return &Net{w: w, chance: w.Rand("net"), ways: map[[2]codec.NodeID]*Way{}, wire: newWire()}
 }
 
 // Join puts a node on the net, from its next life on.
@@ -128,6 +131,9 @@ func (p port) Send(to codec.NodeID, parts [][]byte) {
 
 func (n *Net) send(from *Node, life *Life, to codec.NodeID, letter []byte) {
 	n.Sent++
+	if err := n.wire.said(letter); err != nil && n.broken != nil {
+		n.broken(fmt.Errorf("%s says to %s: %w", from.name, to, err))
+	}
 	dest := n.node(to)
 	if dest == nil || !dest.Up() {
 		n.Lost++

@@ -36,6 +36,7 @@ type Outcome struct {
 	Struck     map[string]int // faults, by verb
 	Letters    int
 	Seen       map[actors.Seen]int // rare paths that were taken
+	Undecided  int                 // searches for a linear order that took too long
 	Violations []check.Violation
 }
 
@@ -64,7 +65,11 @@ func Play(s scenario.Scenario, seed uint64, trace io.Writer) (o Outcome, err err
 	if err != nil {
 		return o, fmt.Errorf("seed %d: %w", seed, err)
 	}
-	o.Violations = c.judge()
+	o.Violations, err = c.judge(seed)
+	o.Undecided = c.undecided
+	if err != nil {
+		return o, fmt.Errorf("seed %d: %w", seed, err)
+	}
 	return o, nil
 }
 
@@ -86,6 +91,7 @@ func (c *Cluster) play(plan scenario.Scenario) error {
 	for i := range plan.Load.Readers {
 		c.reader(fmt.Sprintf("reader %d", i))
 	}
+	c.clerk("clerk")
 	for _, f := range plan.Faults {
 		c.w.After(f.At, "nemesis", func() {
 			if !c.calm {
