@@ -33,7 +33,7 @@ func (p *Partition) drive() {
 	}
 	step := p.mind.Toward(staying, func(id codec.ReplicaID) bool { return ready[id] })
 	switch {
-	case step.Done:
+	case step.Done || codec.Mutant("finished-too-early"):
 		p.finishChange()
 	case step.Transfer != 0:
 		p.mind.Transfer(step.Transfer)

@@ -64,7 +64,7 @@ func replicaDir(data string, g codec.GroupID, r codec.ReplicaID) string {
 // members those are; or of one that joins, which knows nobody, so that it can
 // neither vote nor stand before a snapshot tells it who they are.
 func newborn(g codec.GroupID, r codec.ReplicaID, members []cluster.Replica, joins bool) wal.Hard {
-	if joins {
+	if joins && !codec.Mutant("joins-as-founder") {
 		return wal.Hard{Group: g, Replica: r}
 	}
 	var voters []codec.ReplicaID

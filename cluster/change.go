@@ -33,6 +33,11 @@ func changeReplicas(s State, do ChangeReplicas) (State, Result, error) {
 			next = append(next, r)
 			continue
 		}
+		if codec.Mutant("replica-id-again") && len(left) > 0 {
+			next = append(next, Replica{ID: left[0].ID, Node: node, Joins: true})
+			left = left[1:]
+			continue
+		}
 		next = append(next, Replica{ID: s.NextReplica, Node: node, Joins: true})
 		s.NextReplica++
 	}

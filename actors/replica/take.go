@@ -127,8 +127,8 @@ func (m *Mind) install(s *raftpb.Snapshot) {
 	index := codec.Index(s.GetMetadata().GetIndex())
 	m.tail.restore(index, state)
 	m.producers, m.known = state.Producers, max(state.ProducersAsOf, index)
-	if codec.Mutant("any-term-wins") {
-		m.known = 0
+	if codec.Mutant("snapshot-without-table") {
+		m.producers = NewProducers()
 	}
 	m.confAsOf = state.ConfAsOf
 	m.commit = index
@@ -171,7 +171,7 @@ func (m *Mind) committed(e Entry, fx *Effects) {
 // configure applies a configuration entry, unless the configuration that this
 // mind began with already contains it.
 func (m *Mind) configure(e Entry, fx *Effects) {
-	if e.Index <= m.confAsOf {
+	if e.Index <= m.confAsOf && !codec.Mutant("conf-applied-again") {
 		return
 	}
 	cc, err := confChange(e.Type, e.Data)
