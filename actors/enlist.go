@@ -14,6 +14,7 @@ type (
 		err      error
 	}
 	ticking struct{}
+	knock   struct{}
 )
 
 // enlist takes this broker's next step into the cluster: whoever leads the
@@ -31,14 +32,40 @@ func (k *keeper) enlist() {
 	case s == nil || s.Cluster == (codec.UUID{}):
 		if meta.leader {
 			k.step(cluster.FoundCluster{Cluster: k.house.cluster, Node: k.house.node, Nodes: k.id.Founders})
+		} else {
+			k.knockLater()
 		}
 		return
 	}
-	disk, err := codec.ParseUUID(k.id.Disk)
-	if err != nil {
-		panic("actors: stored disk id does not hold: " + err.Error())
+	k.register()
+}
+
+func (k *keeper) register() {
+	k.step(cluster.RegisterNode{Node: k.house.node, Disk: k.house.disk, Address: k.house.cfg.Address})
+}
+
+// knockLater has a broker ask to be registered that learns nothing of the
+// cluster: with a directory that was lost it is not listened to, and is told so
+// when it asks.
+func (k *keeper) knockLater() {
+	if k.house.link == nil || k.knocking {
+		return
 	}
-	k.step(cluster.RegisterNode{Node: k.house.node, Disk: disk, Address: k.house.cfg.Address})
+	k.knocking = true
+	k.house.clock.After(k.house.jitter(knockAfter), func() { k.post(knock{}) })
+}
+
+func (k *keeper) knock() {
+	k.knocking = false
+	s, meta := k.published.Load(), k.meta.state.Load()
+	if k.registered || k.enlisting || k.leaving != nil || s != nil && s.Cluster != (codec.UUID{}) {
+		return
+	}
+	if meta.lead == "" || meta.leader {
+		k.knockLater()
+		return
+	}
+	k.register()
 }
 
 // step has one command decided.
@@ -57,8 +84,12 @@ func (k *keeper) step(do cluster.Action) {
 // enlisted goes on: with the next step, after a pause, or never.
 func (k *keeper) enlisted(m *enlisted) {
 	k.enlisting = false
+	seen := uint64(0)
+	if s := k.published.Load(); s != nil {
+		seen = s.Revision
+	}
 	switch code := codec.CodeOf(m.err); {
-	case m.revision > 0 && m.revision > k.published.Load().Revision:
+	case m.revision > seen:
 		// It was decided, and has not come here in time: what is seen here may
 		// still be older than what this broker was told before it started.
 		k.house.clock.After(k.house.jitter(retryEvery), func() { k.post(metadataChanged{}) })

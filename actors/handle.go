@@ -52,6 +52,7 @@ type state struct {
 	lead   codec.NodeID // where it is led; empty when nobody knows
 	write  *codec.Error // why nothing can be written; nil when it can
 	read   *codec.Error // why nothing can be read; nil when it can
+	sick   codec.Code   // what is the matter with this replica; OK when nothing is
 }
 
 func newHandle(h *house, tp codec.TopicPartition, name string) *Handle {
@@ -189,14 +190,33 @@ func (h *Handle) judge(err error) error {
 		return coded
 	case wal.IsCorrupt(err):
 		h.tell(&damaged{err}, func(error) {})
-		return codec.Errorf(codec.CorruptLog, "%s: %v", h.tp, err)
+		return h.elsewhere(codec.Errorf(codec.CorruptLog, "%s: %v", h.tp, err))
 	case wal.IsExhausted(err):
 		return codec.Errorf(codec.Overloaded, "%s: the broker has no file descriptors left (ulimit -n)", h.tp)
 	case errors.Is(err, wal.ErrGone):
 		return codec.Errorf(codec.Unavailable, "%s: %v", h.tp, err)
 	default:
-		return codec.Errorf(codec.DiskFailed, "%s: %v", h.tp, err)
+		return h.elsewhere(codec.Errorf(codec.DiskFailed, "%s: %v", h.tp, err))
 	}
+}
+
+// elsewhere sends a client whom this replica cannot serve, for why, to another
+// one, the leader if it was known last. Without another it is why.
+func (h *Handle) elsewhere(why *codec.Error) *codec.Error {
+	all := h.members.Load()
+	if all == nil || h.house.link == nil {
+		return why
+	}
+	node := h.state.Load().lead
+	for i := 0; i < len(all.list) && (node == "" || node == h.house.node); i++ {
+		node = all.list[i].Node
+	}
+	if node == "" || node == h.house.node {
+		return why
+	}
+	e := codec.Errorf(codec.NotLeader, "%s; ask another replica, %s", why.Message, node)
+	e.Leader = h.house.addressOf(node)
+	return e
 }
 
 // OffsetForTime is the earliest readable offset whose record has a timestamp

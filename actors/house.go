@@ -29,8 +29,9 @@ type house struct {
 	broker  *actor.PID
 	courier *actor.PID
 	link    Link       // nil without one
-	cluster codec.UUID // this and the node are set before the first replica is opened
+	cluster codec.UUID // this, the node and the disk are set before the first replica is opened
 	node    codec.NodeID
+	disk    codec.UUID
 	state   func() *cluster.State // as published; nil before there is one
 	credit  *credit
 	reserve int64       // bytes of disk that are kept free

@@ -24,6 +24,19 @@ type identity struct {
 	// Founders are the nodes that the metadata group began with; none when that
 	// is this one alone.
 	Founders []codec.NodeID `json:"founders,omitempty"`
+	// Check is the CRC-32C of the rest: another digit in an id would be another
+	// broker's. Directories of before have none.
+	Check string `json:"check,omitempty"`
+}
+
+// sum is what Check has to be.
+func (id identity) sum() string {
+	id.Check = ""
+	p, err := json.Marshal(id)
+	if err != nil {
+		panic("actors: marshal an identity: " + err.Error())
+	}
+	return fmt.Sprintf("%08x", codec.CRC32C(p))
 }
 
 // founders are the first replicas of the metadata group.
@@ -81,13 +94,13 @@ func newborn(g codec.GroupID, r codec.ReplicaID, members []cluster.Replica, join
 // settle finds out who the data directory belongs to, or founds a cluster of
 // one in an empty one. It waits for the disk.
 func settle(fs wal.FS, cfg Config, uuid, disk codec.UUID) (identity, error) {
-	if err := wal.Sweep(fs, cfg.Dir); err != nil {
-		return identity{}, err
-	}
 	id, err := readIdentity(fs, cfg.Dir)
 	if errors.Is(err, iofs.ErrNotExist) {
 		if cfg.Member {
 			return id, fmt.Errorf("data directory %s is empty, and node %q belongs to a cluster: restore its directory, or start it as a new node with another name", cfg.Dir, cfg.Node)
+		}
+		if err := wal.Sweep(fs, cfg.Dir); err != nil {
+			return id, err
 		}
 		return found(fs, cfg, uuid, disk)
 	}
@@ -96,6 +109,10 @@ func settle(fs wal.FS, cfg Config, uuid, disk codec.UUID) (identity, error) {
 	}
 	if cfg.Node != "" && string(cfg.Node) != id.Node {
 		return id, fmt.Errorf("data directory %s belongs to node %q, not %q: start with that name, or with another directory", cfg.Dir, id.Node, cfg.Node)
+	}
+	// Whose it is is known: before, nothing is written.
+	if err := wal.Sweep(fs, cfg.Dir); err != nil {
+		return id, err
 	}
 	dir := replicaDir(cfg.Dir, codec.MetadataGroup, id.metadataReplica())
 	there, err := wal.Exists(fs, dir)
@@ -130,6 +147,7 @@ func found(fs wal.FS, cfg Config, uuid, disk codec.UUID) (identity, error) {
 			return id, fmt.Errorf("found a cluster: %w", err)
 		}
 	}
+	id.Check = id.sum()
 	p, err := json.MarshalIndent(id, "", "  ")
 	if err != nil {
 		return id, fmt.Errorf("found a cluster: %w", err)
@@ -148,6 +166,9 @@ func readIdentity(fs wal.FS, dir string) (id identity, err error) {
 	}
 	if err := json.Unmarshal(p, &id); err != nil {
 		return id, fmt.Errorf("read %s: %w: restore the file, it names the node and its cluster", name, err)
+	}
+	if id.Check != "" && id.Check != id.sum() {
+		return id, fmt.Errorf("read %s: damaged, its checksum is %s and should be %s: restore the file, it names the node and its cluster", name, id.Check, id.sum())
 	}
 	if id.Format != identityFormat {
 		return id, fmt.Errorf("read %s: format %d, this program knows %d", name, id.Format, identityFormat)

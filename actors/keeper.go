@@ -29,6 +29,7 @@ type keeper struct {
 	waiting   []*whenOpen
 	burying   map[codec.ReplicaID]bool // whose data is being removed, or was
 	enlisting bool
+	knocking  bool // it will ask to be registered, unless it hears more by then
 	producers producerIDs
 	// registered says that the metadata knows of this start of this broker.
 	registered bool
@@ -77,6 +78,8 @@ func (k *keeper) Receive(c actor.Context) {
 	case metadataChanged:
 		k.enlist()
 		k.reconcile()
+	case knock:
+		k.knock()
 	case ticking:
 		k.tick()
 	case *enlisted:
@@ -142,7 +145,11 @@ func (k *keeper) settled(m *settled) {
 	if err != nil {
 		panic("actors: stored cluster id does not hold: " + err.Error())
 	}
-	k.house.cluster, k.house.node = id, codec.NodeID(m.id.Node)
+	disk, err := codec.ParseUUID(m.id.Disk)
+	if err != nil {
+		panic("actors: stored disk id does not hold: " + err.Error())
+	}
+	k.house.cluster, k.house.node, k.house.disk = id, codec.NodeID(m.id.Node), disk
 	k.who.Store(&m.id)
 	me, all := m.id.metadataReplica(), members{list: m.id.founders()}
 	s := seat{

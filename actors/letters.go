@@ -42,7 +42,7 @@ func (b *Broker) hear(from codec.NodeID, p []byte) error {
 	}
 	switch kind {
 	case codec.LetterRaft:
-		return b.hearRaft(p)
+		return b.hearRaft(from, p)
 	case codec.LetterAsk:
 		ask, err := codec.ParseAsk(p)
 		if err == nil {
@@ -59,9 +59,12 @@ func (b *Broker) hear(from codec.NodeID, p []byte) error {
 	return fmt.Errorf("letter of kind %d: this program knows none", kind)
 }
 
-func (b *Broker) hearRaft(p []byte) error {
+func (b *Broker) hearRaft(from codec.NodeID, p []byte) error {
 	l, err := codec.ParseRaftLetter(p)
 	if err != nil {
+		return err
+	}
+	if err := b.checkDisk(from, l.Disk); err != nil {
 		return err
 	}
 	h := b.table.Load().groups[l.Group]
@@ -76,6 +79,20 @@ func (b *Broker) hearRaft(p []byte) error {
 		return fmt.Errorf("message for group %d: %w", l.Group, err)
 	}
 	h.tell(m, func(error) {})
+	return nil
+}
+
+// checkDisk refuses what a broker says for its replicas when it has another disk
+// than the one that it is registered with: what it promised there it has
+// forgotten. To ask for its registration it may.
+func (b *Broker) checkDisk(from codec.NodeID, disk codec.UUID) error {
+	s := b.published.Load()
+	if s == nil {
+		return nil
+	}
+	if known := s.Nodes[from].Disk; known != (codec.UUID{}) && known != disk {
+		return fmt.Errorf("it is of disk %s, and node %q is registered with %s", disk, from, known)
+	}
 	return nil
 }
 

@@ -119,7 +119,7 @@ func (p *Partition) opened(m *opened) {
 	}
 	p.disk.log, p.disk.index, p.disk.opening = m.found.Log, m.found.Index, nil
 	p.disk.index.SetStart(m.start)
-	p.trouble, p.serving, p.wrote = nil, false, true
+	p.sick, p.trouble, p.serving, p.wrote = codec.OK, nil, false, true
 	if err := p.begin(m); err != nil {
 		p.quarantine(err)
 		return
@@ -171,6 +171,7 @@ func (p *Partition) begin(m *opened) error {
 			return err
 		}
 		applied = at
+		p.machine.settled()
 	}
 	p.conf = replica.ConfChange{Index: h.ConfAsOf, State: h.Conf}
 	p.store = &storage{hard: h, index: x, whole: p.replicated, snapshot: p.snapshot}

@@ -31,6 +31,7 @@ type Partition struct {
 	serving  bool                // has led and applied in its term since it was opened
 	wrote    bool                // since the last rest
 	trouble  *codec.Error        // why this replica takes no writes; nil when it does
+	sick     codec.Code          // what the matter is then
 	born     int                 // tells this instance from those before it
 	snapAt   codec.Index         // index of the last snapshot asked for
 	leaving  *closing            // set while a close waits for the disk

@@ -347,6 +347,23 @@ func TestADamagedSegmentIsQuarantinedByItsReader(t *testing.T) {
 	require.ErrorContains(t, err, name)
 	require.Equal(t, codec.CorruptLog, codec.CodeOf(s.open()))
 	require.Equal(t, codec.CorruptLog, codec.CodeOf(s.produce(batchOf(t, 5, 100)).err))
+	s.close()
+
+	// An opening reads no segment to its end, and yet it is not used again.
+	s.start()
+	require.ErrorContains(t, s.open(), "it was found damaged before: damaged file seg/"+filepath.Base(name))
+	_, err = s.handle.Read(nil, 0, 1000)
+	require.Equal(t, codec.CorruptLog, codec.CodeOf(err))
+	require.Equal(t, codec.CorruptLog, s.handle.stats().Trouble)
+	s.close()
+	r, err := wal.Inspect(wal.OS{}, s.seat.dir, nil)
+	require.NoError(t, err, "it might be torn: it is the last group, and nothing says that it was durable")
+	require.Contains(t, r.Quarantined, "damaged file seg/"+filepath.Base(name))
+
+	// Until somebody who knows better says so.
+	require.NoError(t, os.Remove(filepath.Join(s.seat.dir, "quarantined")))
+	s.start()
+	require.NoError(t, s.open())
 	s.end()
 }
 

@@ -88,7 +88,7 @@ func (p *Partition) letter(m *raftpb.Message, payloads []codec.Batch) [][]byte {
 	if err != nil {
 		panic(fmt.Sprintf("actors: %s: marshal a message: %v", p.seat.name, err))
 	}
-	l := codec.RaftLetter{Cluster: p.house.cluster, Group: p.seat.group, From: p.seat.id, To: codec.ReplicaID(m.GetTo()), Raft: raw, Payloads: payloads}
+	l := codec.RaftLetter{Cluster: p.house.cluster, Disk: p.house.disk, Group: p.seat.group, From: p.seat.id, To: codec.ReplicaID(m.GetTo()), Raft: raw, Payloads: payloads}
 	return l.Encode()
 }
 
@@ -249,7 +249,13 @@ func (p *Partition) heard(m *heard) {
 		return
 	}
 	p.payloads.offer(m.payloads)
-	if err := p.mind.Step(m.raft); err != nil {
+	err := p.mind.Step(m.raft)
+	var lost *replica.Lost
+	if errors.As(err, &lost) {
+		p.quarantine(&wal.Corrupt{File: p.seat.dir, At: -1, Why: lost.Error()})
+		return
+	}
+	if err != nil {
 		p.house.tallies.lettersRefused.Add(1)
 		p.house.log.Warn("a message of another replica was refused", "partition", p.seat.name, "error", err)
 		return

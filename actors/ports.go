@@ -74,6 +74,7 @@ type Config struct {
 const (
 	tickEvery      = 100 * time.Millisecond // raft's tick, for groups of several
 	houseworkEvery = 10 * time.Second       // retention, and rest after a write
+	knockAfter     = 5 * time.Second        // from the leader's being known to asking it, when nothing else comes
 	retryEvery     = time.Second            // looking for room on a full disk
 	stallAfter     = 10 * time.Second       // a write that takes longer has an unknown outcome
 	dismissAfter   = time.Minute            // from the burial of a replica to the end of its actor

@@ -155,6 +155,9 @@ func (h *Handle) stats() PartitionStats {
 	if s.write != nil {
 		p.Trouble = s.write.Code
 	}
+	if s.sick != codec.OK {
+		p.Trouble = s.sick
+	}
 	if p.Leads = s.leader; p.Leads {
 		p.InSync = 1 // it is in sync with itself
 		if all := h.inSync.Load(); all != nil {

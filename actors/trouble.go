@@ -2,6 +2,9 @@ package actors
 
 import (
 	"errors"
+	"fmt"
+
+	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/troupe-mq/troupe/codec"
 	"github.com/troupe-mq/troupe/wal"
@@ -26,15 +29,21 @@ func (p *Partition) diskTrouble(err error) {
 }
 
 // quarantine ends this replica because a file of it is damaged. Nothing of it
-// is served any more.
+// is served any more, it has no vote and does not lead, now and after the next
+// start.
 func (p *Partition) quarantine(err error) {
-	if p.trouble != nil && p.trouble.Code == codec.CorruptLog {
+	if p.sick == codec.CorruptLog {
 		return
 	}
-	p.house.seen(SeenQuarantine)
+	p.house.seenWhy(SeenQuarantine, fmt.Sprintf("%s: %v", p.seat.name, err))
 	p.house.log.Error("replica is quarantined", "partition", p.seat.name, "replica", p.seat.id, "error", err)
-	e := codec.Errorf(codec.CorruptLog, "%s is quarantined: %v", p.seat.name, err)
-	p.end(e, e)
+	p.endForGood(codec.Errorf(codec.CorruptLog, "%s is quarantined here: %v", p.seat.name, err))
+	fs, dir, house := p.house.fs, p.seat.dir, p.house
+	p.disk.lane.Do(func() {
+		if werr := wal.Quarantine(fs, dir, err); werr != nil {
+			house.log.Warn("a quarantine is not written down", "directory", dir, "error", werr)
+		}
+	})
 }
 
 // stopped ends this replica because its disk failed: an fsync, or a call that
@@ -46,8 +55,17 @@ func (p *Partition) stopped(err error) {
 		return
 	}
 	p.house.log.Error("replica is stopped: its disk failed", "partition", p.seat.name, "replica", p.seat.id, "error", err)
-	e := codec.Errorf(codec.DiskFailed, "%s is stopped: %v", p.seat.name, err)
-	p.end(e, e)
+	p.endForGood(codec.Errorf(codec.DiskFailed, "%s is stopped here: %v", p.seat.name, err))
+}
+
+// endForGood ends a replica until somebody sees to its disk. Clients of a topic
+// are sent to another replica where there is one.
+func (p *Partition) endForGood(why *codec.Error) {
+	told := why
+	if p.machine == nil && p.seat.machine == nil {
+		told = p.pub.elsewhere(why)
+	}
+	p.end(why.Code, told, told)
 }
 
 // pause takes no more writes until there is room again. Reads go on, from
@@ -59,21 +77,35 @@ func (p *Partition) pause(code codec.Code, why string, err error) {
 	if p.pub.view.Load() == nil {
 		read = e
 	}
-	p.end(e, read)
+	p.end(code, e, read)
 	p.retryLater()
 }
 
 // end refuses writes with write and, when it is given, reads with read; those
-// that are waiting learn it.
-func (p *Partition) end(write, read *codec.Error) {
-	p.trouble, p.serving, p.mind = write, false, nil
+// that are waiting learn it. sick is what the matter is.
+func (p *Partition) end(sick codec.Code, write, read *codec.Error) {
+	p.giveUp()
+	p.sick, p.trouble, p.serving, p.mind = sick, write, false, nil
+	p.pub.inSync.Store(nil)
 	p.disk.letGo()
 	p.requests.failAll(codec.Errorf(codec.Unknown, "the outcome is not known, it may or may not be in the log: %s", write.Message))
-	p.pub.publishState(state{open: read == nil, write: write, read: read})
+	p.pub.publishState(state{open: read == nil, write: write, read: read, sick: sick})
 	if read != nil {
 		p.waiters.all()
 	}
-	p.house.toBroker(&ready{group: p.seat.group, replica: p.seat.id, err: write})
+	p.house.toBroker(&ready{group: p.seat.group, replica: p.seat.id, err: codec.Errorf(sick, "%s", write.Message)})
+}
+
+// giveUp hands leadership over before this replica falls silent: the follower
+// that has most of the log is told to stand for election now.
+func (p *Partition) giveUp() {
+	if p.mind == nil || p.mute || !p.mind.Role().Leader {
+		return
+	}
+	if to := p.best(); to != 0 {
+		from, whom, term := uint64(p.seat.id), uint64(to), uint64(p.mind.Role().Term)
+		p.sendAll([]*raftpb.Message{{Type: raftpb.MsgTimeoutNow.Enum(), From: &from, To: &whom, Term: &term}})
+	}
 }
 
 func (p *Partition) retryLater() {

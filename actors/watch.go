@@ -138,7 +138,7 @@ func (p *Partition) look() {
 			}
 			p.joining[o.ID] = now
 		}
-		if o.Match >= p.line {
+		if o.Match >= p.line && o.Heard { // where nothing is written, all that ever followed have it
 			p.held[o.ID] = now
 		}
 		node, known := p.nodeOf(o.ID)

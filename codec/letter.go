@@ -71,15 +71,19 @@ func openLetter(p []byte, kind LetterKind, limit int) (UUID, error) {
 
 // RaftLetter is a message of consensus between two replicas of a group.
 //
-//	24   8   group
-//	32   8   replica that sent it
-//	40   8   replica that it is for
-//	48   4   bytes of the message
-//	52   4   number of batches
-//	56       the message, a raftpb.Message in protobuf
+//	24  16   disk of the broker that sent it
+//	40   8   group
+//	48   8   replica that sent it
+//	56   8   replica that it is for
+//	64   4   bytes of the message
+//	68   4   number of batches
+//	72       the message, a raftpb.Message in protobuf
 //	         the batches that its entries describe, in order
 type RaftLetter struct {
-	Cluster  UUID
+	Cluster UUID
+	// Disk is what the sender registered with: a broker with another disk than
+	// the one that promised for it is none that may speak for it.
+	Disk     UUID
 	Group    GroupID
 	From, To ReplicaID
 	Raft     []byte
@@ -88,13 +92,14 @@ type RaftLetter struct {
 	Payloads []Batch
 }
 
-const raftLetterHeadBytes = letterHeadBytes + 8*3 + 4 + 4
+const raftLetterHeadBytes = letterHeadBytes + 16 + 8*3 + 4 + 4
 
 // Encode gives the letter in parts, to be sent one behind the other. The
 // payloads are not copied.
 func (l *RaftLetter) Encode() [][]byte {
 	be := binary.BigEndian
 	p := letterHead(LetterRaft, l.Cluster, raftLetterHeadBytes-letterHeadBytes+len(l.Raft))
+	p = append(p, l.Disk[:]...)
 	p = be.AppendUint64(p, uint64(l.Group))
 	p = be.AppendUint64(p, uint64(l.From))
 	p = be.AppendUint64(p, uint64(l.To))
@@ -115,7 +120,7 @@ func ParseRaftLetter(p []byte) (*RaftLetter, error) {
 		return nil, fmt.Errorf("parse raft letter: %d bytes, want at least %d", len(p), raftLetterHeadBytes)
 	}
 	be := binary.BigEndian
-	limit := raftLetterHeadBytes + int64(be.Uint32(p[48:]))
+	limit := raftLetterHeadBytes + int64(be.Uint32(p[64:]))
 	if limit > int64(len(p)) {
 		return nil, fmt.Errorf("parse raft letter: its message ends at %d of %d bytes", limit, len(p))
 	}
@@ -124,10 +129,10 @@ func ParseRaftLetter(p []byte) (*RaftLetter, error) {
 		return nil, err
 	}
 	l := &RaftLetter{
-		Cluster: cluster, Group: GroupID(be.Uint64(p[24:])), From: ReplicaID(be.Uint64(p[32:])), To: ReplicaID(be.Uint64(p[40:])),
+		Cluster: cluster, Disk: UUID(p[24:40]), Group: GroupID(be.Uint64(p[40:])), From: ReplicaID(be.Uint64(p[48:])), To: ReplicaID(be.Uint64(p[56:])),
 		Raft: p[raftLetterHeadBytes:limit:limit],
 	}
-	if l.Payloads, err = splitBatches(p[limit:], int64(be.Uint32(p[52:]))); err != nil {
+	if l.Payloads, err = splitBatches(p[limit:], int64(be.Uint32(p[68:]))); err != nil {
 		return nil, fmt.Errorf("parse raft letter: %w", err)
 	}
 	return l, nil

@@ -20,7 +20,7 @@ func someBatch(t testing.TB, values ...string) Batch {
 }
 
 func TestLettersComeBack(t *testing.T) {
-	raft := &RaftLetter{Cluster: someCluster, Group: 7, From: 8, To: 9, Raft: []byte("a message"), Payloads: []Batch{someBatch(t, "x"), someBatch(t, "y", "z")}}
+	raft := &RaftLetter{Cluster: someCluster, Disk: UUID{1: 5}, Group: 7, From: 8, To: 9, Raft: []byte("a message"), Payloads: []Batch{someBatch(t, "x"), someBatch(t, "y", "z")}}
 	p := slices.Concat(raft.Encode()...)
 	kind, cluster, err := KindOfLetter(p)
 	require.NoError(t, err)
@@ -48,7 +48,7 @@ func TestLettersComeBack(t *testing.T) {
 // Whatever byte of a letter is another one, its reader sees it, short of the
 // batches, whose own checksum their descriptors are held against.
 func TestADamagedLetterIsRefused(t *testing.T) {
-	raft := &RaftLetter{Cluster: someCluster, Group: 7, From: 8, To: 9, Raft: []byte("a message"), Payloads: []Batch{someBatch(t, "x")}}
+	raft := &RaftLetter{Cluster: someCluster, Disk: UUID{1: 5}, Group: 7, From: 8, To: 9, Raft: []byte("a message"), Payloads: []Batch{someBatch(t, "x")}}
 	head := raft.Encode()[0]
 	for name, c := range map[string]struct {
 		p     []byte

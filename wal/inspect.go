@@ -13,6 +13,8 @@ import (
 type Inspection struct {
 	Entry
 	Synced     codec.Index
+	File       string           // of the WAL, that the entry stands in
+	At, End    int64            // where, with its length
 	Descriptor codec.Descriptor // of the batch
 	Batch      codec.Batch      // nil without one, or when it does not hold
 	Damage     error            // why the batch does not hold
@@ -31,6 +33,13 @@ type Report struct {
 	// Torn says why the last bytes of the WAL are no entry: a crash leaves
 	// that, and Open cuts it. Empty otherwise.
 	Torn string
+	// Quarantined is what a broker found damaged, and wrote down; empty otherwise.
+	Quarantined string
+	// Slots is how many of the two slots of the hard state hold.
+	Slots int
+	// Proven is the last entry that is known to have been fsynced: what is wrong
+	// up to there is damage.
+	Proven codec.Index
 }
 
 // Inspect reads a whole log without changing anything: every descriptor, and
@@ -45,19 +54,52 @@ func Inspect(fs FS, dir string, visit func(*Inspection) error) (*Report, error) 
 	if err := hard.file.Close(); err != nil {
 		return nil, err
 	}
+	before, err := quarantined(fs, dir)
+	if err != nil {
+		return nil, err
+	}
 	in := &inspector{fs: fs, dir: dir, visit: visit, report: Report{Hard: hard.now, Last: hard.now.Before, Next: hard.now.Next}}
+	in.report.Quarantined, in.report.Slots = before, 1
+	if hard.whole() {
+		in.report.Slots = 2
+	}
 	in.proven = max(hard.now.Durable, hard.now.Commit)
 	if err := in.run(func(f found) error { in.proven = max(in.proven, f.Synced); return nil }); err != nil {
 		return &in.report, err
 	}
-	in.damage, in.report.Torn = nil, "" // that was only to learn what is proven
+	in.damage, in.report.Torn, in.report.Proven = nil, "", in.proven // that was only to learn what is proven
 	if err := in.run(in.meet); err != nil {
 		return &in.report, err
 	}
 	if in.damage == nil && in.report.Last < max(hard.now.Commit, hard.now.Durable) {
 		in.damage = corruptf(in.path(walDir), -1, "the log ends at entry %d, but entry %d was durable", in.report.Last, max(hard.now.Commit, hard.now.Durable))
 	}
+	if err := in.snapshots(); err != nil {
+		return &in.report, err
+	}
+	if in.report.Slots < 2 && in.report.Torn == "" {
+		in.report.Torn = "one slot of the hard state: Open writes it anew from the other"
+	}
 	return &in.report, in.damage
+}
+
+// snapshots reads them all: of one that is damaged the one before it stands in.
+func (in *inspector) snapshots() error {
+	list, _, err := listSnapshots(in.fs, in.path(snapshotDir))
+	if err != nil {
+		return err
+	}
+	for _, index := range list {
+		name := filepath.Join(in.path(snapshotDir), snapshotName(index))
+		p, err := readFile(in.fs, name)
+		if err != nil {
+			return fmt.Errorf("read snapshot: %w", err)
+		}
+		if _, err := decodeSnapshot(p); err != nil {
+			in.blame(corruptf(name, -1, "%v", err))
+		}
+	}
+	return nil
 }
 
 type inspector struct {
@@ -66,6 +108,7 @@ type inspector struct {
 	visit  func(*Inspection) error
 	report Report
 	damage error
+	file   string      // of the WAL, being read
 	proven codec.Index // entries up to it were fsynced: a bad one is damage
 }
 
@@ -99,7 +142,7 @@ func (in *inspector) run(meet func(found) error) error {
 		if err != nil {
 			return fmt.Errorf("read WAL: %w", err)
 		}
-		next = first
+		next, in.file = first, name
 		good, bad, err := walkWAL(p, first, func(f found) error { next = f.Index + 1; return meet(f) })
 		if err != nil {
 			return err
@@ -138,13 +181,13 @@ func (in *inspector) meet(f found) error {
 		in.blame(corruptf(in.path(walDir), f.At, "entry %d: %v", f.Index, err))
 	}
 	if !ok {
-		return in.show(&Inspection{Entry: f.Entry, Synced: f.Synced, Damage: err})
+		return in.show(&Inspection{Entry: f.Entry, Synced: f.Synced, File: in.file, At: f.At, End: f.End, Damage: err})
 	}
 	in.report.Batches += run.Len()
 	in.report.Next = run.Limit()
 	place := f.Place
 	for k := range run.Len() {
-		i := &Inspection{Entry: f.Entry, Synced: f.Synced, Descriptor: run.At(k)}
+		i := &Inspection{Entry: f.Entry, Synced: f.Synced, File: in.file, At: f.At, End: f.End, Descriptor: run.At(k)}
 		i.Place = place
 		place.Position += int64(i.Descriptor.Size)
 		in.report.Records += int64(i.Descriptor.Count)

@@ -78,6 +78,13 @@ func Open(fs FS, dir string, o Options, visit func(*Entry)) (*Opened, error) {
 }
 
 func (r *recovery) open() (o *Opened, err error) {
+	why, err := quarantined(r.fs, r.dir)
+	if err != nil {
+		return nil, err
+	}
+	if why != "" {
+		return nil, corruptf(filepath.Join(r.dir, quarantineName), -1, "it was found damaged before: %s", why)
+	}
 	if r.hard, err = openHard(r.fs, filepath.Join(r.dir, hardName)); err != nil {
 		return nil, err
 	}
@@ -89,12 +96,12 @@ func (r *recovery) open() (o *Opened, err error) {
 	if err := r.hard.confirm(); err != nil {
 		return nil, err
 	}
-	snap, why, err := newestSnapshot(r.fs, r.path(snapshotDir), r.hard.now.Before)
+	snap, damage, err := newestSnapshot(r.fs, r.path(snapshotDir), r.hard.now.Before)
 	if err != nil {
 		return nil, err
 	}
-	if why != nil {
-		r.mended = append(r.mended, "the snapshot before it was taken: "+why.Error())
+	if damage != nil {
+		r.mended = append(r.mended, "the snapshot before it was taken: "+damage.Error())
 	}
 	if snap != nil {
 		// A snapshot is of committed entries, and was made durable behind them.

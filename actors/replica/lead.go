@@ -38,6 +38,8 @@ type Peer struct {
 	// Following says that it takes entries as they come; otherwise it is being
 	// asked where its log ends, or a snapshot is on its way.
 	Following bool
+	// Heard says that it has answered lately: within one or two election timeouts.
+	Heard bool
 }
 
 // Peers are the other members, in order of their ids; nil when this replica
@@ -49,7 +51,7 @@ func (m *Mind) Peers() []Peer {
 	var all []Peer
 	m.node.WithProgress(func(id uint64, typ raft.ProgressType, p tracker.Progress) {
 		if id != uint64(m.cfg.ID) {
-			all = append(all, Peer{ID: codec.ReplicaID(id), Match: codec.Index(p.Match), Learner: p.IsLearner, Following: p.State == tracker.StateReplicate})
+			all = append(all, Peer{ID: codec.ReplicaID(id), Match: codec.Index(p.Match), Learner: p.IsLearner, Following: p.State == tracker.StateReplicate, Heard: p.RecentActive})
 		}
 	})
 	slices.SortFunc(all, func(a, b Peer) int { return cmp.Compare(a.ID, b.ID) })

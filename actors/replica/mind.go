@@ -177,12 +177,41 @@ func (m *Mind) Step(msg *raftpb.Message) error {
 	if err := m.check(msg); err != nil {
 		return fmt.Errorf("step %s from replica %d: %w", msg.GetType(), msg.GetFrom(), err)
 	}
+	if err := m.lost(msg); err != nil {
+		return err
+	}
 	err := m.node.Step(msg)
 	m.observe()
 	if errors.Is(err, raft.ErrStepPeerNotFound) {
 		return fmt.Errorf("step %s: replica %d is not in group %d", msg.GetType(), msg.GetFrom(), m.cfg.Group)
 	}
 	m.ignore(err)
+	return nil
+}
+
+// Lost says that a leader knows this replica to have acknowledged an entry that
+// its log does not have: it was damaged, and must promise nothing any more.
+type Lost struct{ Acknowledged, Last codec.Index }
+
+// Error names both ends.
+func (l *Lost) Error() string {
+	return fmt.Sprintf("this replica acknowledged entry %d, and its log ends at %d", l.Acknowledged, l.Last)
+}
+
+// lost holds a heartbeat against the log: its commit index is of what this
+// replica acknowledged in the leader's term, and so cannot lie behind the end.
+// raft panics at it.
+func (m *Mind) lost(msg *raftpb.Message) error {
+	if msg.GetType() != raftpb.MsgHeartbeat || codec.Term(msg.GetTerm()) < m.role.Term {
+		return nil
+	}
+	last, err := m.cfg.Storage.LastIndex()
+	if err != nil {
+		return fmt.Errorf("read the last index: %w", err)
+	}
+	if msg.GetCommit() > last {
+		return &Lost{codec.Index(msg.GetCommit()), codec.Index(last)}
+	}
 	return nil
 }
 

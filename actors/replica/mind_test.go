@@ -125,6 +125,23 @@ func TestStepRefuses(t *testing.T) {
 	require.NoError(t, n.mind.Step(good()))
 }
 
+// A leader's heartbeat tells what this replica acknowledged. One whose log ends
+// before that was damaged: raft would panic, and the mind says so.
+func TestAHeartbeatBehindTheEndIsDamage(t *testing.T) {
+	w := newWorld(t, 3)
+	n := w.nodes[0]
+	beat := func(term, commit uint64) error {
+		return n.mind.Step(&raftpb.Message{Type: raftpb.MsgHeartbeat.Enum(), From: new(uint64(2)), To: new(uint64(1)), Term: &term, Commit: &commit})
+	}
+	require.NoError(t, beat(3, 1))
+	require.NoError(t, beat(2, 9), "of a leader that is none any more")
+	var lost *Lost
+	require.ErrorAs(t, beat(3, 2), &lost)
+	require.Equal(t, Lost{Acknowledged: 2, Last: 1}, *lost)
+	require.ErrorAs(t, beat(4, 7), &lost)
+	require.Equal(t, codec.Term(3), n.mind.Role().Term, "nothing has changed")
+}
+
 func TestLoggerPanics(t *testing.T) {
 	for name, f := range map[string]func(raftLogger){
 		"Panicf": func(l raftLogger) { l.Panicf("%d", 1) }, "Panic": func(l raftLogger) { l.Panic(1) },

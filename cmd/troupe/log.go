@@ -33,6 +33,8 @@ type verified struct {
 	Torn     string          `json:"torn,omitempty"`
 	Damage   string          `json:"damage,omitempty"`
 	Snapshot codec.Index     `json:"snapshot,omitempty"`
+	// Quarantined is what the broker found, and wrote down beside the log.
+	Quarantined string `json:"quarantined,omitempty"`
 }
 
 func newLogVerify(s streams) *cobra.Command {
@@ -63,11 +65,13 @@ func verifyDirs(s streams, data, output string) error {
 		}
 		v := verified{Dir: dir}
 		if r != nil {
-			v = verified{dir, r.Hard.Group, r.Hard.Replica, r.Entries, r.Batches, r.Records, r.Bytes, r.Hard.Start, r.Next, r.Torn, "", r.Snapshot}
+			v = verified{dir, r.Hard.Group, r.Hard.Replica, r.Entries, r.Batches, r.Records, r.Bytes, r.Hard.Start, r.Next, r.Torn, "", r.Snapshot, r.Quarantined}
 		}
 		if err != nil {
-			damaged++
 			v.Damage = err.Error()
+		}
+		if v.Damage != "" || v.Quarantined != "" {
+			damaged++
 		}
 		if err := printVerified(s, v, output); err != nil {
 			return err
@@ -99,6 +103,9 @@ func printVerified(s streams, v verified, output string) error {
 	}
 	if v.Damage != "" {
 		state = "DAMAGED: " + v.Damage
+	}
+	if v.Quarantined != "" {
+		state += "; QUARANTINED: " + v.Quarantined
 	}
 	_, err := fmt.Fprintf(s.out, "%s: %d entries, %d batches, %d records, %d bytes, offsets [%d, %d): %s\n",
 		v.Dir, v.Entries, v.Batches, v.Records, v.Bytes, v.Start, v.Next, state)
