@@ -19,6 +19,7 @@ type Cluster struct {
 	chance *rand.Rand
 	logs   []codec.TopicPartition
 	story  *story
+	atlas  atlas // of damaged disks
 	calm   bool  // no more faults
 	broken error // what no history shows
 
@@ -43,6 +44,7 @@ type Cluster struct {
 func newCluster(w *World, n int) (*Cluster, error) {
 	c := &Cluster{w: w, net: w.Net(), chance: w.Rand("cluster"), story: newStory(w, "story"), struck: map[string]int{}, ids: map[int64]bool{}, seen: map[actors.Seen]int{},
 		raw: map[codec.TopicPartition]map[codec.Offset]uint32{}}
+	c.atlas.c = c
 	c.founding.Cluster = codec.UUID{0: 0xc1, 15: 1}
 	every := []codec.Index{5, 20, 100, 0}[w.Rand("knobs").IntN(4)]
 	c.net.broken = c.fail
@@ -53,7 +55,7 @@ func newCluster(w *World, n int) (*Cluster, error) {
 		}
 		c.founding.Nodes = append(c.founding.Nodes, node.name)
 		node.Shape = func(cfg *actors.Config) {
-			cfg.Founding, cfg.Member = &c.founding, c.founded
+			cfg.Founding, cfg.Member = &c.founding, c.founded && !node.forgetful
 			cfg.Ports.SnapshotEvery = every
 			cfg.Ports.Seen = func(what actors.Seen, why string) {
 				c.seen[what]++
@@ -87,9 +89,10 @@ func (c *Cluster) found() error {
 	return c.startFailure()
 }
 
+// allStarted says whether each node has started, or is refused as it must be.
 func (c *Cluster) allStarted() bool {
 	for _, n := range c.nodes {
-		if !n.started {
+		if !n.started && !c.atlas.refused(n) {
 			return false
 		}
 	}
@@ -188,6 +191,7 @@ func (c *Cluster) fail(err error) {
 func (c *Cluster) settle(within time.Duration) error {
 	c.calm = true
 	c.net.Heal()
+	c.allTogether()
 	for _, n := range c.nodes {
 		n.Disk.Inject(nil)
 		n.Disk.OnCall(nil)
@@ -213,8 +217,39 @@ func (c *Cluster) settle(within time.Duration) error {
 		if err := c.converge(log, within); err != nil {
 			return err
 		}
+		if err := c.inSync(log, within); err != nil {
+			return err
+		}
 	}
+	c.fail(c.atlas.judge())
 	return c.broken
+}
+
+// inSync waits until the leader of a log counts those as in sync that are.
+func (c *Cluster) inSync(log codec.TopicPartition, within time.Duration) error {
+	want := 0 // those that have a replica which is well
+	for _, n := range c.nodes {
+		if h, err := n.Broker.Partition(log); err == nil && h != nil && !c.atlas.excused(n, log) {
+			want++
+		}
+	}
+	got := 0
+	err := c.run(func() bool {
+		lead, _ := c.leader(log)
+		if lead == nil {
+			return false
+		}
+		for _, p := range lead.Broker.Stats().Partitions {
+			if p.Name == log {
+				got = p.InSync
+			}
+		}
+		return got == want
+	}, within)
+	if err != nil {
+		return fmt.Errorf("the leader of %s counts %d replicas as in sync, %d are: %w", log, got, want, err)
+	}
+	return nil
 }
 
 // run takes steps until the condition holds, or until something is broken for
@@ -231,6 +266,9 @@ func (c *Cluster) run(until func() bool, within time.Duration) error {
 // nodes see it, and what went away is gone.
 func (c *Cluster) unchanging() bool {
 	for _, n := range c.nodes {
+		if !n.Up() || c.atlas.refused(n) {
+			continue
+		}
 		s := n.Broker.Metadata()
 		if s == nil || len(s.Tombstones) > 0 {
 			return false
@@ -273,9 +311,10 @@ func (c *Cluster) oneMore(log codec.TopicPartition, within time.Duration) error 
 // converge waits until all replicas have one watermark, then reads each.
 func (c *Cluster) converge(log codec.TopicPartition, within time.Duration) error {
 	var handles []*actors.Handle
+	var nodes []*Node
 	for _, n := range c.nodes {
-		if h, err := n.Broker.Partition(log); err == nil {
-			handles = append(handles, h)
+		if h, err := n.Broker.Partition(log); err == nil && !c.atlas.excused(n, log) {
+			handles, nodes = append(handles, h), append(nodes, n)
 		}
 	}
 	same := func() bool {
@@ -300,7 +339,12 @@ func (c *Cluster) converge(log codec.TopicPartition, within time.Duration) error
 			return err
 		}
 		c.story.history.Start[log] = max(start, c.story.history.Start[log])
-		if err := c.readAll(h, log, c.story.newSession(fmt.Sprintf("last reading of replica %d", i)), start, high); err != nil {
+		err = c.readAll(h, log, c.story.newSession(fmt.Sprintf("last reading of replica %d", i)), start, high)
+		if codec.CodeOf(err) == codec.NotLeader && c.atlas.damageOf(nodes[i], log) != nil {
+			// It is found, and not served; the others have it.
+			err = c.run(func() bool { return c.atlas.excused(nodes[i], log) }, within)
+		}
+		if err != nil {
 			return fmt.Errorf("last reading of %s: %w", log, err)
 		}
 	}

@@ -27,6 +27,12 @@ func (c *Cluster) strike(f scenario.Fault) {
 		for _, n := range c.targets(f.Args[0]) {
 			n.Life.Skew(f.Duration("by", time.Hour))
 		}
+	case "rot":
+		c.strikeRot(f)
+	case "lose":
+		c.strikeLose(f)
+	case "swap":
+		c.strikeSwap(f)
 	case "transfer":
 		c.strikeTransfer()
 	case "trim":
@@ -198,7 +204,7 @@ func (c *Cluster) strikeTrim() {
 func (c *Cluster) strikeMove() {
 	log := c.logs[c.chance.IntN(len(c.logs))]
 	n, list := c.any(), c.shuffled()
-	if n == nil {
+	if n == nil || c.atlas.used() {
 		return
 	}
 	replicas := c.replicas
@@ -209,7 +215,9 @@ func (c *Cluster) strikeMove() {
 	for _, one := range list[:replicas] {
 		nodes = append(nodes, one.name)
 	}
+	c.atlas.moving++
 	n.Broker.ChangeReplicas(log, nodes, func(err error) {
+		c.atlas.moving--
 		c.w.Note("nemesis", fmt.Sprintf("%s goes to %v: %s", log, nodes, codec.CodeOf(err)), 0)
 	})
 }

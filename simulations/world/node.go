@@ -26,6 +26,8 @@ type Node struct {
 	lives   int
 	started bool
 	failure error
+
+	forgetful bool // it is started as if its cluster had still to be founded
 }
 
 // Delays of a simulated disk's jobs.

@@ -47,3 +47,15 @@ func (d *Disk) rot(name string, off, n int64, change func([]byte)) error {
 	d.note(fmt.Sprintf("rot %s %d %d", base, off, n), 0)
 	return nil
 }
+
+// Wipe is a disk that was lost, and an empty one in its place. No process may
+// have it mounted.
+func (d *Disk) Wipe() error {
+	d.epoch++
+	d.tree, d.locks = newDir(), map[string]bool{}
+	d.note("wiped", 0)
+	if err := wipe(d.root); err != nil {
+		return fmt.Errorf("wipe: %w", err)
+	}
+	return nil
+}
