@@ -13,6 +13,12 @@ type buried struct {
 	err     error
 }
 
+// entombed says whether the metadata was told that the data is gone.
+type entombed struct {
+	replica codec.ReplicaID
+	err     error
+}
+
 // superseded says that a replica was ended because another takes its place.
 type superseded struct {
 	group   codec.GroupID
@@ -39,8 +45,8 @@ func (k *keeper) bury(tomb cluster.Tombstone) {
 	k.house.port.Lane(dir).Do(func() { done(wal.Delete(fs, dir)) })
 }
 
-// buried tells metadata that a tombstone's data is gone. An error leaves the
-// tombstone: the next start tries again.
+// buried tells metadata that a tombstone's data is gone. An error of the disk
+// leaves the tombstone: the next start tries again.
 func (k *keeper) buried(m *buried) {
 	if m.err != nil {
 		k.house.log.Error("cannot remove a deleted replica", "group", m.group, "replica", m.replica, "error", m.err)
@@ -52,11 +58,18 @@ func (k *keeper) buried(m *buried) {
 		k.forget(m.group)
 	}
 	k.house.decide(cluster.Buried{Replica: m.replica}, func(_ cluster.Result, err error) {
-		if err != nil {
-			k.house.log.Warn("a tombstone stays until the next start", "group", m.group, "replica", m.replica, "error", err)
-		}
-		k.post(metadataChanged{}) // another replica of the group may be due here
+		k.post(&entombed{m.replica, err})
 	})
+}
+
+// entombed is the end of telling the metadata, which is told again if need be.
+func (k *keeper) entombed(m *entombed) {
+	if m.err == nil {
+		k.reconcile() // another replica of the group may be due here
+		return
+	}
+	delete(k.burying, m.replica)
+	k.house.clock.After(k.house.jitter(retryEvery), func() { k.post(metadataChanged{}) })
 }
 
 // supersede ends a replica whose place on this node another takes. Its data

@@ -104,6 +104,8 @@ func (k *keeper) Receive(c actor.Context) {
 		m.done()
 	case *prepareAgain:
 		k.prepareAgain(m)
+	case *entombed:
+		k.entombed(m)
 	case *superseded:
 		k.superseded(m)
 	case *dismiss:
