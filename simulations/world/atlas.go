@@ -180,7 +180,11 @@ func (a *atlas) judge() error {
 			return fmt.Errorf("the metadata of %s is quarantined, and it has started", n.name)
 		}
 	}
+	there := a.replicas()
 	for _, d := range a.damaged {
+		if there[d.group] == nil && d.group != 0 {
+			continue // its topic was deleted
+		}
 		if a.refused(d.node) || !d.whole() && a.trouble(d.node, d.log) == codec.CorruptLog {
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/troupe-mq/troupe/actors"
@@ -162,6 +163,9 @@ func (c *Cluster) kill(n *Node, m Mode) {
 	if !n.Up() {
 		return
 	}
+	if slices.ContainsFunc(c.atlas.apart, func(s *swapped) bool { return s.a == n || s.b == n }) {
+		m = Kept // on the other's disk nothing may change, not by a power cut either
+	}
 	c.kills++
 	n.Kill()
 	c.fail(n.Disk.Crash(m, c.chance))
@@ -213,6 +217,9 @@ func (c *Cluster) settle(within time.Duration) error {
 	if err := c.run(c.unchanging, within); err != nil {
 		return fmt.Errorf("changes of replicas do not come to an end: %w", err)
 	}
+	if err := c.run(c.buried, within); err != nil {
+		return fmt.Errorf("what was deleted does not go: %w", err)
+	}
 	for _, log := range c.logs {
 		if err := c.converge(log, within); err != nil {
 			return err
@@ -262,15 +269,30 @@ func (c *Cluster) run(until func() bool, within time.Duration) error {
 	return err
 }
 
+// buried says whether all that was deleted is gone, but on nodes that are refused.
+func (c *Cluster) buried() bool {
+	for _, n := range c.nodes {
+		if !n.Up() || c.atlas.refused(n) {
+			continue
+		}
+		for _, t := range n.Broker.Metadata().Tombstones {
+			if !c.atlas.refused(c.net.node(t.Node)) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // unchanging says whether every replica is where the metadata wants it, as all
-// nodes see it, and what went away is gone.
+// nodes see it.
 func (c *Cluster) unchanging() bool {
 	for _, n := range c.nodes {
 		if !n.Up() || c.atlas.refused(n) {
 			continue
 		}
 		s := n.Broker.Metadata()
-		if s == nil || len(s.Tombstones) > 0 {
+		if s == nil {
 			return false
 		}
 		for _, log := range c.logs {
