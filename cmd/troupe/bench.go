@@ -35,6 +35,7 @@ type bench struct {
 	recordSize  int
 	batchBytes  int
 	inFlight    int
+	idempotent  bool
 	connections int
 	records     int64
 	duration    time.Duration
@@ -81,6 +82,8 @@ func (v *bench) check(c *cobra.Command) (err error) {
 		return usagef("--partitions %d: want 1 or more", v.partitions)
 	case v.inFlight < 1:
 		return usagef("--in-flight %d: want 1 or more", v.inFlight)
+	case v.idempotent && v.inFlight > numberedMax && c.Flags().Changed("idempotent"):
+		return usagef("--in-flight %d with --idempotent: want 1 to %d, for a log remembers as many batches of a producer", v.inFlight, numberedMax)
 	case v.connections < 1:
 		return usagef("--connections %d: want 1 or more", v.connections)
 	case v.records < 0, v.records == 0 && c.Flags().Changed("records"):

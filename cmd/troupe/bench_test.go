@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -54,6 +55,30 @@ func TestBenchProduce(t *testing.T) {
 	require.Regexp(t, `^records +1,001 +[\d,]+/s\nMB +0\.\d +[\d.]+/s\nseconds +[\d.]+\nlatency in ms +p50 [\d.]+ +p95 [\d.]+ +p99 [\d.]+ +p99\.9 [\d.]+ +max [\d.]+\nerrors +0\n$`, r.err)
 	require.Equal(t, "t", strings.Fields(s.do("", "topic", "list"))[5], "and of its own topic nothing is left")
 	require.NotContains(t, s.do("", "topic", "list"), "bench-")
+}
+
+// Batches are numbered one behind the other, round behind 2^31-1, and each copy is
+// used again when its answer is there.
+func TestABenchNumbersItsBatches(t *testing.T) {
+	v := bench{recordSize: 10, batchBytes: 1000}
+	b, err := v.batch(3)
+	require.NoError(t, err)
+	n := numbers{who: &codec.ProducerIdentity{ID: 7}, next: math.MaxInt32 - 4, copies: make([]codec.Batch, 2)}
+	var all []codec.Batch
+	for _, first := range []int32{math.MaxInt32 - 4, math.MaxInt32 - 1, 1, 4} {
+		all = append(all, n.write(b))
+		one := all[len(all)-1]
+		require.NoError(t, one.Verify(0))
+		require.Equal(t, []int64{7, 0, int64(first)}, []int64{one.ProducerID(), int64(one.ProducerEpoch()), int64(one.BaseSequence())})
+	}
+	require.Same(t, &all[0][0], &all[2][0])
+	require.NotSame(t, &all[0][0], &all[1][0])
+	require.Equal(t, int64(-1), b.ProducerID())
+
+	s := newStage(t)
+	s.bench("produce", "--duration", "100ms", "--in-flight", "9").check(t)
+	s.bench("produce", "--records", "30000", "--idempotent=false", "--in-flight", "2").check(t)
+	require.EqualValues(t, 30001, s.bench("produce", "--records", "30001", "--in-flight", "3").Records)
 }
 
 // With a rate, as many batches leave as were due, whatever their answers do;

@@ -19,7 +19,8 @@ func newBenchProduce(s streams) *cobra.Command {
 each partition has --in-flight batches under way, and the next leaves when an
 answer comes. With --rate it is open: batches leave on a schedule, and latency
 counts from when a batch was due, so that a slow answer is not hidden by what
-it held up (no coordinated omission).`,
+it held up (no coordinated omission). Batches are numbered as those of an
+idempotent producer, unless more than 5 of a partition are to be in flight.`,
 		Example: `  troupe bench produce --duration 10s -o json
   troupe bench produce --rate 50MB/s --partitions 6 --in-flight 64
   troupe bench produce --batch-bytes 1200 --in-flight 64 --durability os`,
@@ -27,7 +28,8 @@ it held up (no coordinated omission).`,
 	}
 	f := c.Flags()
 	f.IntVar(&v.batchBytes, "batch-bytes", 64<<10, "bytes of a batch before compression, at most")
-	f.IntVar(&v.inFlight, "in-flight", 8, "batches of a partition without an answer; those that are due behind them wait")
+	f.IntVar(&v.inFlight, "in-flight", numberedMax, "batches of a partition without an answer; those that are due behind them wait")
+	f.BoolVar(&v.idempotent, "idempotent", true, "number the batches; not above 5 --in-flight")
 	f.DurationVar(&v.duration, "duration", 10*time.Second, "how long to send, unless --records ends it first")
 	f.StringVar(&v.rateText, "rate", "", "open loop: records a second, or MB/s, over all partitions")
 	v.flags(c, "how many to send (default: until --duration is over)")
@@ -38,8 +40,9 @@ it held up (no coordinated omission).`,
 type load struct {
 	*bench
 	meter *meter
-	whole codec.Batch // sent over and over
-	last  codec.Batch // ends --records; nil when whole ones do
+	whole codec.Batch             // sent over and over
+	last  codec.Batch             // ends --records; nil when whole ones do
+	who   *codec.ProducerIdentity // nil when batches are not numbered
 	left  atomic.Int64
 	begun time.Time
 	end   time.Time
@@ -50,6 +53,13 @@ func (v *bench) produce(ctx context.Context) (*meter, error) {
 	l := &load{bench: v, meter: newMeter(true)}
 	if err := l.plan(); err != nil {
 		return nil, err
+	}
+	if v.idempotent && v.inFlight <= numberedMax {
+		who, err := v.clients[0].NewProducerIdentity(ctx)
+		if err != nil {
+			return nil, err
+		}
+		l.who = &who
 	}
 	before, known := v.fsyncs()
 	patience, done := outlive(ctx, partWithin)
@@ -102,6 +112,7 @@ func (l *load) next() codec.Batch {
 // partition sends to one partition.
 func (l *load) partition(ctx context.Context, p codec.Partition) {
 	slots := make(chan struct{}, l.inFlight)
+	numbers := numbers{who: l.who, copies: make([]codec.Batch, l.inFlight)}
 	for i := int64(0); ctx.Err() == nil && !l.meter.failed(); i++ {
 		due, ok := l.due(ctx, p, i)
 		if !ok {
@@ -116,7 +127,7 @@ func (l *load) partition(ctx context.Context, p codec.Partition) {
 			<-slots
 			break
 		}
-		l.send(ctx, p, b, due, slots)
+		l.send(ctx, p, numbers.write(b), due, slots)
 	}
 	for range l.inFlight { // until all are answered
 		slots <- struct{}{}

@@ -28,6 +28,7 @@ type produceVerb struct {
 	delimiter string
 	partition int32
 	headers   []string
+	noRetry   bool
 }
 
 func newProduce(s streams) *cobra.Command {
@@ -36,7 +37,8 @@ func newProduce(s streams) *cobra.Command {
 		Use: "produce TOPIC", Short: "Store each line of standard input as a record", Args: cobra.ExactArgs(1),
 		Long: `Store each line of standard input as a record. A line is all bytes up to \n, kept
 as they are; the last one may go without. When it ends with exit code 0, every
-line is committed and durable as the topic says.`,
+line is committed and durable as the topic says, once and in order. What is
+refused for now or not answered is sent again, for 2 minutes at most.`,
 		Example: `  troupe produce access --create < access.log
   troupe produce bookings --key-delimiter : --header source=web < changes.txt`,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -49,6 +51,7 @@ line is committed and durable as the topic says.`,
 	f.StringVar(&v.delimiter, "key-delimiter", "", "what ends the key in a line, at its first match; a line without it has no key")
 	f.Int32Var(&v.partition, "partition", allPartitions, "store in this partition (default: by key; records without one stay together for a batch)")
 	f.StringArrayVar(&v.headers, "header", nil, "a header for every record, k=v; repeatable")
+	f.BoolVar(&v.noRetry, "no-retry", false, "send each batch once: what is refused for now, or not answered, ends it")
 	v.flag(c)
 	outputFlag(c, &v.output)
 	c.ValidArgsFunction = v.topics
@@ -125,7 +128,7 @@ func (v *produceVerb) produce(ctx context.Context, cl *client.Client, headers []
 	reading, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	t := newTally(stop)
-	p, err := cl.Producer(ctx, v.topic, client.ProducerOptions{BatchBytes: min(batchBytes, limit), StopAtError: true, NoRetry: true})
+	p, err := cl.Producer(ctx, v.topic, client.ProducerOptions{BatchBytes: min(batchBytes, limit), StopAtError: true, NoRetry: v.noRetry})
 	if err != nil {
 		return err
 	}

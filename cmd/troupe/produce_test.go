@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -202,7 +203,7 @@ func TestAnUnknownOutcomeIsToldAsSuch(t *testing.T) {
 	s.do("", "topic", "create", "t", "--set", "message.bytes.max=1KiB")
 	b := forgetful{door: door{s.node.broker, s.node.identity}}
 	seven := strings.Repeat(strings.Repeat("x", 500)+"\n", 7) // each a batch of its own
-	r := b.run(t, 0, seven, "produce", "t")                   // the connection is lost
+	r := b.run(t, 0, seven, "produce", "t", "--no-retry")     // the connection is lost
 	const unknown = ` certainly stored, \d records? of unknown outcome, they may be stored or not(, \d records? refused)?; line `
 	const none = ` is the first that is not certainly stored, of those behind it 0 are: `
 	require.Regexp(t, `^produce to t: 0 records`+unknown+`1`+none+`UNKNOWN: PRODUCE: connection to 127\.0\.0\.1:`, r.failed.Error())
@@ -210,12 +211,12 @@ func TestAnUnknownOutcomeIsToldAsSuch(t *testing.T) {
 	require.Empty(t, r.out)
 
 	b.says = codec.Errorf(codec.Unknown, "the disk takes too long")
-	r = b.run(t, 2, seven, "produce", "t")
+	r = b.run(t, 2, seven, "produce", "t", "--no-retry")
 	require.Regexp(t, `^produce to t: 2 records`+unknown+`3`+none+`UNKNOWN: the disk takes too long: it may or may not have been carried out: look before doing it again$`, r.failed.Error())
 	require.Equal(t, 1, r.code)
 
 	b.says = codec.Errorf(codec.DiskFull, "no room")
-	r = b.run(t, 3, seven, "produce", "t")
+	r = b.run(t, 3, seven, "produce", "t", "--no-retry")
 	require.EqualError(t, r.failed, "produce to t: 3 records certainly stored, 4 records refused; line 4 is the first that is not certainly stored, of those behind it 0 are: DISK_FULL: no room: make room: trim a topic, lower its retention or grow the disk")
 	require.Equal(t, 5, strings.Count(s.do("", "consume", "t"), "\n"), "what was called stored is stored")
 }
@@ -255,7 +256,7 @@ func TestProduceStopsBehindARefusal(t *testing.T) {
 	g := gateway.New(b, gateway.Options{})
 	listens, err := g.Listen("127.0.0.1:0")
 	require.NoError(t, err)
-	r := command(strings.Repeat(strings.Repeat("x", 500)+"\n", 20_000), "produce", "t", "--server", listens.String())
+	r := command(strings.Repeat(strings.Repeat("x", 500)+"\n", 20_000), "produce", "t", "--no-retry", "--server", listens.String())
 	require.ErrorContains(t, r.failed, "; line 1 is the first that is not certainly stored, of those behind it ")
 	require.ErrorContains(t, r.failed, ": DISK_FULL: no room")
 	var stored int
@@ -263,6 +264,49 @@ func TestProduceStopsBehindARefusal(t *testing.T) {
 	require.NoError(t, err)
 	require.Less(t, stored, 2000, "no more than was in flight")
 	require.Equal(t, stored, strings.Count(s.do("", "consume", "t"), "\n"))
+	require.NoError(t, g.Close(context.Background()))
+}
+
+// unheard is a broker that stores a batch now and then, and says that it does not
+// know.
+type unheard struct {
+	door
+	batches *atomic.Int32
+}
+
+func (b unheard) Partition(tp codec.TopicPartition) (gateway.Partition, error) {
+	p, err := b.door.Partition(tp)
+	return unheardLeaf{p, b.batches}, err
+}
+
+type unheardLeaf struct {
+	gateway.Partition
+	batches *atomic.Int32
+}
+
+func (l unheardLeaf) Produce(ctx context.Context, b codec.Batch, reply func(codec.Produced, error)) error {
+	if l.batches.Add(1)%20 != 3 {
+		return l.Partition.Produce(ctx, b, reply)
+	}
+	return l.Partition.Produce(ctx, b, func(codec.Produced, error) {
+		reply(codec.Produced{}, codec.Errorf(codec.Unknown, "nobody knows"))
+	})
+}
+
+// What is not answered is sent again, and stored once.
+func TestProduceStoresEachLineOnce(t *testing.T) {
+	s := newStage(t)
+	s.do("", "topic", "create", "t", "--set", "message.bytes.max=1KiB")
+	b := unheard{door{s.node.broker, s.node.identity}, new(atomic.Int32)}
+	g := gateway.New(b, gateway.Options{})
+	listens, err := g.Listen("127.0.0.1:0")
+	require.NoError(t, err)
+	in := accessLog(500)
+	r := command(in, "produce", "t", "-o", "json", "--server", listens.String())
+	require.NoError(t, r.failed)
+	require.Equal(t, map[codec.Partition][2]codec.Offset{0: {0, 499}}, fromJSON[produced](t, r.out)[0].Offsets)
+	require.Greater(t, b.batches.Load(), int32(100), "some came again")
+	require.Equal(t, in, s.do("", "consume", "t"))
 	require.NoError(t, g.Close(context.Background()))
 }
 

@@ -75,6 +75,9 @@ func (t *tally) store(p codec.Partition, at codec.Offset) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.stored++
+	if at == client.NoOffset {
+		return // stored, and nobody knows where
+	}
 	if range_, ok := t.offsets[p]; ok {
 		t.offsets[p] = [2]codec.Offset{min(range_[0], at), max(range_[1], at)}
 	} else {

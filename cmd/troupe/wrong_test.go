@@ -115,6 +115,7 @@ func TestWrongUsage(t *testing.T) {
 		{"topic list --server here", 2, `--server "here": want HOST:PORT, such as 127.0.0.1:9650, or several with commas between them`},
 		{"topic list --server 127.0.0.1:1,", 2, `--server "127.0.0.1:1,": want HOST:PORT, …`},
 		{"bench produce --in-flight 0", 2, "--in-flight 0: want 1 or more"},
+		{"bench produce --in-flight 6 --idempotent", 2, "--in-flight 6 with --idempotent: want 1 to 5, for a log remembers as many batches of a producer"},
 		{"bench produce --partitions 0", 2, "--partitions 0: want 1 or more"},
 		{"bench produce --connections 0", 2, "--connections 0: want 1 or more"},
 		{"bench produce --records 0", 2, "--records 0: want 1 or more"},

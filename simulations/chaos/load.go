@@ -14,7 +14,8 @@ import (
 )
 
 // load is producers at work, each with a connection of its own. They go on
-// through every error, and never send a record twice.
+// through every error. Those that are idempotent send again what was not answered,
+// and the others nothing: no record may be there twice.
 type load struct {
 	rec     *recorder
 	address string
@@ -163,9 +164,14 @@ func (s *sender) batch(records, bytes int) (b codec.Batch, tokens []token, hashe
 	return b, tokens, hashes, err
 }
 
-// records sends single records of 100 bytes through the client's Producer.
-func (s *sender) records() error {
-	p, err := s.client.Producer(s.load.ctx, s.topic.name, client.ProducerOptions{Linger: time.Millisecond, BatchBytes: 4 << 10, NoRetry: true})
+// records sends single records of 100 bytes through the client's Producer, once.
+func (s *sender) records() error { return s.singles(true) }
+
+// again is records through an idempotent Producer.
+func (s *sender) again() error { return s.singles(false) }
+
+func (s *sender) singles(once bool) error {
+	p, err := s.client.Producer(s.load.ctx, s.topic.name, client.ProducerOptions{Linger: time.Millisecond, BatchBytes: 4 << 10, NoRetry: once})
 	if err != nil {
 		return err
 	}

@@ -94,7 +94,7 @@ func newStage(ctx context.Context, o Options, topics []topic) (*stage, error) {
 func (s *stage) produce(ctx context.Context) (err error) {
 	for _, t := range s.topics {
 		for range 2 {
-			if err := errors.Join(s.load.start(ctx, t, 8, (*sender).batches), s.load.start(ctx, t, 200, (*sender).records)); err != nil {
+			if err := errors.Join(s.load.start(ctx, t, 8, (*sender).batches), s.load.start(ctx, t, 200, (*sender).records), s.load.start(ctx, t, 200, (*sender).again)); err != nil {
 				return err
 			}
 		}
