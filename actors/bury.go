@@ -93,6 +93,9 @@ func (k *keeper) superseded(m *superseded) {
 	if t == nil || t.seat.id != m.replica {
 		return
 	}
+	if t.healing == m.replica {
+		k.house.seen(SeenHealed)
+	}
 	k.dismissLater(t)
 	t.phase = replaced
 	t.handle.view.Store(nil)

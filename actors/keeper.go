@@ -50,6 +50,8 @@ type kept struct {
 	seat   seat
 	phase  phase
 	err    error // of the last report
+	// healing is the replica that is to be replaced because it is damaged.
+	healing codec.ReplicaID
 }
 
 // phase is how far a replica has come.
@@ -104,6 +106,8 @@ func (k *keeper) Receive(c actor.Context) {
 		m.done()
 	case *prepareAgain:
 		k.prepareAgain(m)
+	case *replaceDue:
+		k.replaceDue(m)
 	case *entombed:
 		k.entombed(m)
 	case *superseded:
@@ -190,6 +194,7 @@ func (k *keeper) ready(m *ready) {
 		return
 	}
 	t.phase, t.err = open, m.err
+	k.heal(t)
 	if m.group == codec.MetadataGroup {
 		if c := codec.CodeOf(m.err); c == codec.DiskFull || c == codec.Overloaded {
 			k.reconcile() // what was committed can be read; it opens by itself when there is room

@@ -22,6 +22,7 @@ const (
 	SeenFromDisk    Seen = "a follower sent batches from the disk"
 	SeenConfApplied Seen = "a configuration applied again at an opening"
 	SeenJointLeft   Seen = "a joint configuration left by a new leader"
+	SeenHealed      Seen = "a damaged replica replaced"
 	SeenMoved       Seen = "the replicas of a partition moved"
 	SeenPanic       Seen = "an actor panicked"
 )
@@ -31,7 +32,7 @@ const (
 // SeenPanic, which none may take.
 var Sometimes = []Seen{
 	SeenFlushLost, SeenTornEnd, SeenCut, SeenSnapshot, SeenMachine, SeenFenced, SeenDuplicate, SeenUnknown, SeenReopened,
-	SeenQuarantine, SeenHang, SeenForgotten, SeenFromDisk, SeenJointLeft, SeenMoved,
+	SeenQuarantine, SeenHang, SeenForgotten, SeenFromDisk, SeenJointLeft, SeenMoved, SeenHealed,
 }
 
 // seen tells a simulation of a rare path.

@@ -144,7 +144,11 @@ func (w *way) successor() (to codec.ReplicaID) {
 
 func (w *way) stays(id uint64) bool { return slices.Contains(w.staying, codec.ReplicaID(id)) }
 
-func (w *way) follows(id uint64) bool { return w.progress[id].State == tracker.StateReplicate }
+// follows says that a member takes entries as they come, and has answered lately:
+// one that fell silent while there was nothing to send still looks as if it did.
+func (w *way) follows(id uint64) bool {
+	return w.progress[id].State == tracker.StateReplicate && w.progress[id].RecentActive
+}
 
 func change(t raftpb.ConfChangeType, id uint64) *raftpb.ConfChangeSingle {
 	return &raftpb.ConfChangeSingle{Type: t.Enum(), NodeId: &id}

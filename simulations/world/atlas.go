@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/troupe-mq/troupe/cluster"
 	"github.com/troupe-mq/troupe/codec"
 	"github.com/troupe-mq/troupe/wal"
 )
@@ -26,7 +27,41 @@ type atlas struct {
 
 // used says whether anything is damaged or lost. From then on no replicas move:
 // to count a replica that is damaged for a new one is beyond the budget.
-func (a *atlas) used() bool { return len(a.damaged)+len(a.lost) > 0 }
+func (a *atlas) used() bool {
+	a.repaired()
+	return len(a.damaged)+len(a.lost) > 0
+}
+
+// repaired forgets the damage of replicas that the cluster has let go: others have
+// taken their place, or their topics were deleted.
+func (a *atlas) repaired() {
+	there := map[codec.ReplicaID]bool{}
+	s := a.newest()
+	if s == nil {
+		return
+	}
+	for _, t := range s.Topics {
+		for _, p := range t.Partitions {
+			for _, r := range p.Replicas {
+				there[r.ID] = !r.Leaving
+			}
+		}
+	}
+	a.damaged = slices.DeleteFunc(a.damaged, func(d *damage) bool { return !d.whole() && !there[d.id] })
+}
+
+// newest is the newest metadata that a node knows; nil when nobody does.
+func (a *atlas) newest() (newest *cluster.State) {
+	for _, n := range a.c.nodes {
+		if !n.Up() {
+			continue
+		}
+		if s := n.Broker.Metadata(); s != nil && (newest == nil || s.Revision > newest.Revision) {
+			newest = s
+		}
+	}
+	return newest
+}
 
 // elsewhere says whether a node has no disk of its own now.
 func (a *atlas) elsewhere(n *Node) bool {
@@ -37,6 +72,7 @@ func (a *atlas) elsewhere(n *Node) bool {
 type damage struct {
 	node  *Node
 	group codec.GroupID
+	id    codec.ReplicaID      // of a topic's group
 	log   codec.TopicPartition // of a topic's group
 	kind  string               // of patch
 	file  string               // below the root of the disk
@@ -51,24 +87,17 @@ func (d *damage) String() string { return fmt.Sprintf("%s of %s %s", d.file, d.n
 // replicas are the nodes that hold each log, as the newest metadata has it.
 func (a *atlas) replicas() map[codec.GroupID][]codec.NodeID {
 	all := map[codec.GroupID][]codec.NodeID{codec.MetadataGroup: a.c.founding.Nodes}
-	newest := uint64(0)
-	for _, n := range a.c.nodes {
-		if !n.Up() {
-			continue
-		}
-		s := n.Broker.Metadata()
-		if s == nil || s.Revision < newest {
-			continue
-		}
-		newest = s.Revision
-		for _, t := range s.Topics {
-			for _, p := range t.Partitions {
-				var nodes []codec.NodeID
-				for _, r := range p.Replicas {
-					nodes = append(nodes, r.Node)
-				}
-				all[p.Group] = nodes
+	s := a.newest()
+	if s == nil {
+		return all
+	}
+	for _, t := range s.Topics {
+		for _, p := range t.Partitions {
+			var nodes []codec.NodeID
+			for _, r := range p.Staying() {
+				nodes = append(nodes, r.Node)
 			}
+			all[p.Group] = nodes
 		}
 	}
 	return all
@@ -82,7 +111,7 @@ func (a *atlas) bad(n *Node, g codec.GroupID) bool {
 // allows says whether the replica of a group on a node may be damaged as well;
 // of group 0 or the metadata's, the whole node.
 func (a *atlas) allows(n *Node, g codec.GroupID) bool {
-	if a.moving > 0 || !a.c.unchanging() {
+	if a.repaired(); a.moving > 0 || !a.c.unchanging() {
 		return false
 	}
 	all := a.replicas()
@@ -151,6 +180,20 @@ func (a *atlas) excused(n *Node, log codec.TopicPartition) bool {
 	return a.damageOf(n, log) != nil && a.trouble(n, log) == codec.CorruptLog
 }
 
+// healing says whether a replica that is damaged, and was found so, has not been
+// replaced yet.
+func (a *atlas) healing() bool {
+	a.repaired()
+	for _, n := range a.c.nodes {
+		for _, log := range a.c.logs {
+			if !a.refused(n) && a.damageOf(n, log) != nil && a.trouble(n, log) == codec.CorruptLog {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func (a *atlas) damageOf(n *Node, log codec.TopicPartition) *damage {
 	for _, d := range a.damaged {
 		if d.node == n && !d.whole() && d.log == log {
@@ -180,11 +223,8 @@ func (a *atlas) judge() error {
 			return fmt.Errorf("the metadata of %s is quarantined, and it has started", n.name)
 		}
 	}
-	there := a.replicas()
+	a.repaired()
 	for _, d := range a.damaged {
-		if there[d.group] == nil && d.group != 0 {
-			continue // its topic was deleted
-		}
 		if a.refused(d.node) || !d.whole() && a.trouble(d.node, d.log) == codec.CorruptLog {
 			continue
 		}

@@ -95,6 +95,44 @@ func TestAQuarantinedReplicaSendsItsReadersElsewhere(t *testing.T) {
 	require.ErrorContains(t, c.atlas.judge(), "nothing was done to it", "the world knows of no damage of its own making")
 }
 
+// replicaOn is the replica of a log on a node.
+func (c *Cluster) replicaOn(n *Node, log codec.TopicPartition) codec.ReplicaID {
+	for _, r := range c.atlas.newest().Topics[log.Topic].Partitions[log.Partition].Staying() {
+		if r.Node == n.name {
+			return r.ID
+		}
+	}
+	return 0
+}
+
+// A damaged replica is replaced where it was, under another id; when the new one
+// has everything, the old one goes.
+func TestADamagedReplicaIsReplaced(t *testing.T) {
+	c := three(t, 7)
+	log := c.logs[0]
+	n, h := c.follower(t, log)
+	old := c.segmentOf(t, n, log)
+	was := c.replicaOn(n, log)
+	require.NoError(t, n.Disk.FlipBit(old, 100, 3))
+	_, err := h.Read(nil, 0, 1000)
+	require.Equal(t, codec.NotLeader, codec.CodeOf(err))
+	require.NoError(t, c.w.Run(func() bool { return c.seen[actors.SeenMoved] > 0 }, 2*time.Minute))
+	require.NoError(t, c.w.Run(c.buried, time.Minute))
+	require.NotEqual(t, was, c.replicaOn(n, log))
+	require.NoFileExists(t, old)
+	c.write(t, log)
+	for _, log := range c.logs {
+		require.NoError(t, c.converge(log, time.Minute))
+		require.NoError(t, c.inSync(log, time.Minute))
+	}
+	require.Equal(t, 3, c.sees(log))
+	require.Equal(t, codec.NotLeader, c.atlas.trouble(n, log), "it follows")
+	violations, err := c.judge(0)
+	require.NoError(t, err)
+	require.Empty(t, violations)
+	require.NoError(t, c.broken)
+}
+
 // sees is how many replicas the leader of a log counts as in sync.
 func (c *Cluster) sees(log codec.TopicPartition) int {
 	lead, _ := c.leader(log)
@@ -214,13 +252,13 @@ func TestTheAtlasKeepsItsBudget(t *testing.T) {
 	c := three(t, 6)
 	n1, n2 := c.nodes[0], c.nodes[1]
 	require.True(t, c.atlas.allows(n1, 2))
-	c.atlas.damaged = append(c.atlas.damaged, &damage{node: n1, group: 2})
+	c.atlas.damaged = append(c.atlas.damaged, &damage{node: n1, group: 2, id: c.replicaOn(n1, c.logs[0])})
 	require.False(t, c.atlas.allows(n1, 2), "twice")
 	require.False(t, c.atlas.allows(n2, 2), "another of the same log")
 	require.True(t, c.atlas.allows(n2, 3), "another log")
 	require.False(t, c.atlas.allows(n2, 0), "the whole node")
 	require.True(t, c.atlas.allows(n1, 0), "the whole node of the one that is damaged")
-	c.atlas.damaged = append(c.atlas.damaged, &damage{node: n2, group: 3})
+	c.atlas.damaged = append(c.atlas.damaged, &damage{node: n2, group: 3, id: c.replicaOn(n2, c.logs[1])})
 	require.False(t, c.atlas.allows(n1, 0))
 	c.atlas.damaged, c.atlas.lost = nil, []*Node{n2}
 	require.False(t, c.atlas.allows(n1, 2))

@@ -217,6 +217,9 @@ func (c *Cluster) settle(within time.Duration) error {
 	if err := c.run(c.unchanging, within); err != nil {
 		return fmt.Errorf("changes of replicas do not come to an end: %w", err)
 	}
+	if err := c.run(c.healed, within); err != nil {
+		return fmt.Errorf("damaged replicas are not replaced: %w", err)
+	}
 	if err := c.run(c.buried, within); err != nil {
 		return fmt.Errorf("what was deleted does not go: %w", err)
 	}
@@ -268,6 +271,10 @@ func (c *Cluster) run(until func() bool, within time.Duration) error {
 	}
 	return err
 }
+
+// healed says whether every replica that was found to be damaged has another in its
+// place, which has everything.
+func (c *Cluster) healed() bool { return !c.atlas.healing() && c.unchanging() }
 
 // buried says whether all that was deleted is gone, but on nodes that are refused.
 func (c *Cluster) buried() bool {

@@ -195,7 +195,11 @@ func (c *Cluster) rot(n *Node, p patch, log codec.TopicPartition, how string) {
 	}
 	rel, err := n.Disk.rel(p.file)
 	c.fail(err)
-	d := &damage{node: n, group: p.group, log: log, kind: p.kind, file: rel, what: fmt.Sprintf("rotted at byte %d (%s)", at, how)}
+	var g, id int
+	if _, err := fmt.Sscanf(rel, "data/g%d-r%d", &g, &id); err != nil && p.group != 0 {
+		c.fail(fmt.Errorf("%s is of no replica: %w", rel, err))
+	}
+	d := &damage{node: n, group: p.group, id: codec.ReplicaID(id), log: log, kind: p.kind, file: rel, what: fmt.Sprintf("rotted at byte %d (%s)", at, how)}
 	c.atlas.damaged = append(c.atlas.damaged, d)
 	c.struck["rot "+p.name()]++
 	c.w.Note("nemesis", d.String(), uint64(at))
