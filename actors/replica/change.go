@@ -78,7 +78,7 @@ func (w *way) next() Step {
 		return w.remove()
 	}
 	if !w.stays(w.self) {
-		if to := w.successor(); to != 0 {
+		if to := w.successor(w.stays); to != 0 {
 			return Step{Transfer: to}
 		} // else a newcomer leads, from within the joint configuration
 	}
@@ -89,7 +89,12 @@ func (w *way) next() Step {
 // follows it; otherwise one that is has to lead.
 func (w *way) leaveJoint() Step {
 	if _, voter := w.conf.Voters[0][w.self]; !voter {
-		return Step{Transfer: w.successor()}
+		// Where nobody stays of those that are to follow, because something else is
+		// wanted by now, any of them leads on to that.
+		if to := w.successor(w.stays); to != 0 {
+			return Step{Transfer: to}
+		}
+		return Step{Transfer: w.successor(func(uint64) bool { return true })}
 	}
 	return Step{Conf: &raftpb.ConfChangeV2{}}
 }
@@ -129,10 +134,11 @@ func (w *way) remove() Step {
 	return Step{Done: true}
 }
 
-// successor is the voter that stays and has most of the log; 0 without any.
-func (w *way) successor() (to codec.ReplicaID) {
+// successor is the voter that may lead next and has most of the log; 0 without
+// any.
+func (w *way) successor(may func(uint64) bool) (to codec.ReplicaID) {
 	for _, id := range slices.Sorted(maps.Keys(w.conf.Voters[0])) {
-		if id == w.self || !w.stays(id) || !w.follows(id) {
+		if id == w.self || !may(id) || !w.follows(id) {
 			continue
 		}
 		if to == 0 || w.progress[id].Match > w.progress[uint64(to)].Match {
