@@ -8,6 +8,7 @@ import (
 // compared: as of the same Index it is the same on each.
 type Inspection struct {
 	Index     codec.Index  // the last committed entry
+	Start     codec.Offset // as it was decided, which is not where the files begin
 	Next      codec.Offset // behind the last committed batch
 	Producers uint32       // a checksum of the table of idempotent producers
 	// Ahead says that the table already knows of entries behind Index.
@@ -33,7 +34,7 @@ func (p *Partition) inspect(m *inspect) {
 		return
 	}
 	m.reply(Inspection{
-		Index: p.mind.Commit(), Next: p.disk.index.View().HighWatermark(),
+		Index: p.mind.Commit(), Start: p.disk.index.Start(), Next: p.disk.index.View().HighWatermark(),
 		Producers: codec.CRC32C(p.mind.Producers().Export(nil)), Ahead: p.mind.ProducersAhead(),
 	}, nil)
 }

@@ -84,7 +84,7 @@ func (c *checker) places(l *log) {
 		l.highest = max(l.highest, r.Offset)
 	}
 	for _, p := range l.produces {
-		if p.Outcome == OK {
+		if p.Outcome == OK && !p.Somewhere {
 			c.place(l, p.Log, p.Offset, content{p.Token, p.Value}, "acknowledged")
 		}
 	}
@@ -142,7 +142,13 @@ func (c *checker) invented(l *log) {
 // missing finds acknowledged records that nobody read.
 func (c *checker) missing(l *log, complete bool) {
 	for _, p := range l.produces {
-		if p.Outcome != OK || l.seen[p.Token] || p.Offset < l.start {
+		if p.Outcome != OK || l.seen[p.Token] || !p.Somewhere && p.Offset < l.start {
+			continue
+		}
+		if p.Somewhere {
+			if complete && l.start == 0 {
+				c.add(Unseen, p.Log, 0, p.Token, "acknowledged at %d without an offset, and not there when all was read to the end (%d)", p.Return, l.highest)
+			}
 			continue
 		}
 		if p.Offset <= l.highest {
@@ -184,7 +190,7 @@ func (c *checker) skipped(l *log, r *Read, was codec.Offset) {
 func (c *checker) realtime(l *log) {
 	var acked []*Produce
 	for _, p := range l.produces {
-		if p.Outcome == OK && p.Attempts <= 1 {
+		if p.Outcome == OK && !p.Somewhere && p.Attempts <= 1 {
 			acked = append(acked, p)
 		}
 	}

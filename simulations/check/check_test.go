@@ -23,6 +23,12 @@ func unknown(token uint64) Produce {
 	return Produce{Log: orders, Token: token, Value: value(token), Outcome: Unknown}
 }
 
+func somewhere(token uint64) Produce {
+	p := acked(token, 0)
+	p.Somewhere = true
+	return p
+}
+
 func failed(token uint64) Produce {
 	return Produce{Log: orders, Token: token, Value: value(token), Outcome: Failed}
 }
@@ -53,12 +59,14 @@ func TestGoodHistories(t *testing.T) {
 		"failed, and not there":  {Complete: true, Produces: []Produce{acked(1, 0), failed(2)}, Reads: read("a", 0, 1)},
 		"sent twice, there twice": {Complete: true,
 			Produces: []Produce{{Log: orders, Token: 1, Value: value(1), Outcome: Unknown, Attempts: 2}}, Reads: read("a", 0, 1, 1, 1)},
-		"not read to the end":   {Produces: []Produce{acked(1, 0), acked(2, 1)}, Reads: read("a", 0, 1)},
-		"gaps between offsets":  {Complete: true, Produces: []Produce{acked(1, 0), acked(2, 7)}, Reads: read("a", 0, 1, 7, 2)},
-		"two readers":           {Complete: true, Produces: []Produce{acked(1, 0), acked(2, 1)}, Reads: join(read("a", 0, 1, 1, 2), read("b", 1, 2))},
-		"below the start":       {Complete: true, Start: map[codec.TopicPartition]codec.Offset{orders: 2}, Produces: []Produce{acked(1, 0), acked(2, 1), acked(3, 2)}, Reads: read("a", 0, 1, 2, 3)},
-		"answers cross":         {Complete: true, Produces: []Produce{{Log: orders, Token: 1, Value: value(1), Call: 0, Return: 100, Offset: 1}, {Log: orders, Token: 2, Value: value(2), Call: 50, Return: 60}}, Reads: read("a", 0, 2, 1, 1)},
-		"one token, other logs": {Complete: true, Produces: []Produce{acked(1, 0)}, Reads: read("a", 0, 1)},
+		"there, and nobody knows where": {Complete: true, Produces: []Produce{acked(1, 0), somewhere(2)}, Reads: read("a", 0, 1, 1, 2)},
+		"somewhere, and dropped":        {Complete: true, Start: map[codec.TopicPartition]codec.Offset{orders: 2}, Produces: []Produce{somewhere(2)}},
+		"not read to the end":           {Produces: []Produce{acked(1, 0), acked(2, 1)}, Reads: read("a", 0, 1)},
+		"gaps between offsets":          {Complete: true, Produces: []Produce{acked(1, 0), acked(2, 7)}, Reads: read("a", 0, 1, 7, 2)},
+		"two readers":                   {Complete: true, Produces: []Produce{acked(1, 0), acked(2, 1)}, Reads: join(read("a", 0, 1, 1, 2), read("b", 1, 2))},
+		"below the start":               {Complete: true, Start: map[codec.TopicPartition]codec.Offset{orders: 2}, Produces: []Produce{acked(1, 0), acked(2, 1), acked(3, 2)}, Reads: read("a", 0, 1, 2, 3)},
+		"answers cross":                 {Complete: true, Produces: []Produce{{Log: orders, Token: 1, Value: value(1), Call: 0, Return: 100, Offset: 1}, {Log: orders, Token: 2, Value: value(2), Call: 50, Return: 60}}, Reads: read("a", 0, 2, 1, 1)},
+		"one token, other logs":         {Complete: true, Produces: []Produce{acked(1, 0)}, Reads: read("a", 0, 1)},
 	} {
 		require.Empty(t, Check(h), name)
 	}
@@ -80,6 +88,7 @@ func TestBadHistoriesAreNamed(t *testing.T) {
 		{"a hole", History{Produces: three, Reads: join(read("a", 0, 1), read("b", 2, 3))}, []string{"lost-write 1 2"}},
 		{"a hole that a session crosses", History{Produces: three, Reads: read("a", 0, 1, 2, 3)}, []string{"lost-write 1 2", "poll-skip 1 2"}},
 		{"a lost tail", History{Complete: true, Produces: three, Reads: read("a", 0, 1, 1, 2)}, []string{"unseen 2 3"}},
+		{"stored somewhere, and nowhere", History{Complete: true, Produces: []Produce{somewhere(1)}}, []string{"unseen 0 1"}},
 		{"all lost", History{Complete: true, Produces: three[:1]}, []string{"unseen 0 1"}},
 		{"twice", History{Produces: three[:1], Reads: read("a", 0, 1, 1, 1)}, []string{"duplicate 1 1"}},
 		{"more often than it was sent", History{Produces: []Produce{{Log: orders, Token: 1, Value: value(1), Outcome: Unknown, Attempts: 2}},

@@ -23,14 +23,17 @@ func (o Outcome) String() string { return [...]string{"ok", "failed", "unknown"}
 
 // Produce is one record that a client sent.
 type Produce struct {
-	Log      codec.TopicPartition
-	Token    uint64 // names the record; every sent record has its own
-	Value    uint64 // hash of its key, value and headers
-	Call     int64  // when it was sent, on one clock for the whole history
-	Return   int64  // when the answer came; not looked at when Unknown
-	Outcome  Outcome
-	Offset   codec.Offset // of an OK
-	Attempts int          // how often it was sent; 0 is once
+	Log     codec.TopicPartition
+	Token   uint64 // names the record; every sent record has its own
+	Value   uint64 // hash of its key, value and headers
+	Call    int64  // when it was sent, on one clock for the whole history
+	Return  int64  // when the answer came; not looked at when Unknown
+	Outcome Outcome
+	Offset  codec.Offset // of an OK
+	// Somewhere says of an OK that its Offset is not known: the log remembers only
+	// that it has it.
+	Somewhere bool
+	Attempts  int // how often it was sent; 0 is once
 
 	// Producer is set for a record of an idempotent producer: it stands in its
 	// log once however often it was sent, behind those of a lower Sequence.

@@ -122,7 +122,7 @@ func Appends(h History, most int, limit time.Duration) (v Verdict) {
 	for _, p := range h.Produces {
 		at, read := where[p.Token]
 		switch {
-		case p.Outcome == OK && p.Attempts <= 1:
+		case p.Outcome == OK && !p.Somewhere && p.Attempts <= 1:
 			add(p.Log, porcupine.Operation{Input: appended(p.Offset), Call: p.Call, Return: p.Return})
 		case p.Outcome != Failed && read && p.Attempts <= 1:
 			add(p.Log, porcupine.Operation{Input: appended(at), Call: p.Call, Return: math.MaxInt64})

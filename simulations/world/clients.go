@@ -22,11 +22,14 @@ func (c *Cluster) produce(log codec.TopicPartition, records int, done func()) {
 	if err != nil {
 		panic("world: build a batch: " + err.Error())
 	}
+	c.waiting++
 	c.send(log, append(codec.Batch(nil), p...), func(p codec.Produced, err error) {
+		c.waiting--
 		c.story.told(at, p, err)
 		c.suspicious("produce", err)
 		done()
 	}, func() {
+		c.waiting--
 		c.story.forgotten(at)
 		done()
 	})
@@ -56,6 +59,9 @@ func (c *Cluster) send(log codec.TopicPartition, b codec.Batch, reply func(codec
 	node.Life.OnKill(func() { once(lost) })
 	if c.chance.IntN(50) == 0 { // the connection breaks, while the batch is on its way or being stored
 		c.w.After(time.Duration(c.chance.Int64N(int64(10*time.Millisecond))), "client", func() { once(lost) })
+		if c.chance.IntN(2) == 0 {
+			return // it never came there
+		}
 	}
 	err := h.Produce(context.Background(), b, func(p codec.Produced, err error) {
 		if told {

@@ -35,6 +35,7 @@ type Cluster struct {
 	faithfuls []*faithful
 	ids       map[int64]bool // of producers, given
 	repeats   int            // batches sent again
+	waiting   int            // batches that are sent once, without an answer
 	claims    []check.Claim
 	moments   int64
 	undecided int                                              // searches for an order of claims or appends that took too long
@@ -213,6 +214,9 @@ func (c *Cluster) settle(within time.Duration) error {
 	}
 	if err := c.run(c.faithfulIdle, within); err != nil {
 		return fmt.Errorf("idempotent producers do not come to an end: %w", err)
+	}
+	if err := c.run(func() bool { return c.waiting == 0 }, within); err != nil {
+		return fmt.Errorf("%d batches have no answer: %w", c.waiting, err)
 	}
 	if err := c.run(c.unchanging, within); err != nil {
 		return fmt.Errorf("changes of replicas do not come to an end: %w", err)

@@ -170,8 +170,12 @@ func (l *faithfulLane) answered(b *faithfulBatch, p codec.Produced, err error) {
 	c := l.of.c
 	b.flying = false
 	switch code := codec.CodeOf(err); {
-	case err == nil:
+	case err == nil || code == codec.DuplicateSequence:
+		// A log that has a later one has this one too, however long ago.
 		c.story.told(b.at, p, nil)
+		for _, k := range b.at {
+			c.story.history.Produces[k].Somewhere = code == codec.DuplicateSequence
+		}
 		l.last = b.batch
 		l.rise()
 		for i, one := range l.waiting {
