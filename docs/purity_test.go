@@ -23,6 +23,16 @@ var exempt = map[string]exemption{
 	"wal/port.go":               {[]string{"goroutine", "lock", "channel"}, "the disk port: blocking calls, answered by message"},
 	"simulations/world/host.go": {[]string{"disk"}, "the simulated disk lies in a RAM-backed directory, for tidwall/wal makes its own calls"},
 	"simulations/world/rand.go": {[]string{"chance"}, "seeds the process-wide source that raft draws its jitter from"},
+
+	// Programs of users run beside the world, in a bubble: these serve them.
+	"simulations/world/live.go":        {[]string{"clock", "goroutine", "lock", "channel"}, "runs the world beside goroutines that are not its own, on the bubble's clock"},
+	"simulations/world/livebacklog.go": {[]string{"network", "lock"}, "a listener in memory"},
+	"simulations/world/livecable.go":   {[]string{"clock", "lock"}, "a connection in memory, on the bubble's clock"},
+	"simulations/world/livecluster.go": {[]string{"clock", "channel", "network", "lock"}, "what a test asks of the cluster, from its own goroutines"},
+	"simulations/world/liveconn.go":    {[]string{"clock", "network", "disk"}, "its ends, with deadlines; package os has the error of those"},
+	"simulations/world/livedoor.go":    {[]string{"clock", "channel"}, "takes what gateways ask for into the world"},
+	"simulations/world/livehost.go":    {[]string{"lock", "channel"}, "the gateways of nodes, and who is connected"},
+	"simulations/world/livetest.go":    {[]string{"lock", "clock"}, "one world at a time in a process, and time for what is left of a failed test to end"},
 }
 
 type exemption struct {

@@ -36,13 +36,13 @@ func reader(seed uint64, name string) io.Reader {
 // seeded says whether a World has the process's randomness.
 var seeded atomic.Bool
 
-// seedProcess makes crypto/rand.Reader a stream of seed until undo.
-func seedProcess(seed uint64) (undo func()) {
+// seedProcess makes from what crypto/rand.Reader is, until undo.
+func seedProcess(from io.Reader) (undo func()) {
 	if !seeded.CompareAndSwap(false, true) {
 		panic("world: there is one World at a time in a process; close the other first")
 	}
 	was := crand.Reader
-	crand.Reader = reader(seed, "crypto/rand")
+	crand.Reader = from
 	return func() {
 		crand.Reader = was
 		seeded.Store(false)

@@ -37,14 +37,19 @@ const stillMax = 1_000_000
 // calling goroutine, which it locks to its thread until Close. Close it
 // before the next.
 func New(seed uint64, start codec.Millis) *World {
-	w := &World{
-		seed: seed, pick: stream(seed, "scheduler"), lanes: map[string]*lane{},
-		limit: stillMax, now: int64(start) * int64(time.Millisecond), start: int64(start) * int64(time.Millisecond), trace: newTrace(),
-	}
-	w.shut = seedProcess(seed)
+	w := newWorld(seed, start)
+	w.shut = seedProcess(reader(seed, "crypto/rand"))
 	runtime.LockOSThread()
 	w.owner = syscall.Gettid()
 	return w
+}
+
+// newWorld makes a World that belongs to nobody yet.
+func newWorld(seed uint64, start codec.Millis) *World {
+	return &World{
+		seed: seed, pick: stream(seed, "scheduler"), lanes: map[string]*lane{},
+		limit: stillMax, now: int64(start) * int64(time.Millisecond), start: int64(start) * int64(time.Millisecond), trace: newTrace(),
+	}
 }
 
 // Close ends the World and gives the process its own randomness back.

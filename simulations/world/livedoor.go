@@ -1,0 +1,123 @@
+package world
+
+import (
+	"context"
+	"time"
+
+	"github.com/troupe-mq/troupe/actors"
+	"github.com/troupe-mq/troupe/codec"
+	"github.com/troupe-mq/troupe/gateway"
+)
+
+// liveDoor shows one life of a node's broker to its gateway, whose goroutines
+// are not the World's: what they ask for is done inside it, and only while the
+// process does not stand still. What is published they read from outside.
+type liveDoor struct {
+	*actors.Broker
+	host *host
+	life *Life
+}
+
+// inside does f in the World, once the life goes on.
+func (d liveDoor) inside(f func()) {
+	d.host.driver.enter()
+	for d.life.paused && !d.life.dead {
+		goesOn := d.host.frozen
+		d.host.driver.exit()
+		<-goesOn
+		d.host.driver.enter()
+	}
+	defer d.host.driver.exit()
+	f()
+}
+
+// Identity implements gateway.Broker.
+func (d liveDoor) Identity() gateway.Identity {
+	cluster, node := d.Broker.Identity()
+	return gateway.Identity{Cluster: cluster, Node: node, Version: "simulated", Address: d.host.address}
+}
+
+// Partition implements gateway.Broker.
+func (d liveDoor) Partition(tp codec.TopicPartition) (gateway.Partition, error) {
+	h, err := d.Broker.Partition(tp)
+	if err != nil {
+		return nil, err
+	}
+	return liveLeaf{h, d}, nil
+}
+
+// CreateTopic implements gateway.Broker.
+func (d liveDoor) CreateTopic(r codec.CreateTopic, reply func(codec.TopicDescription, error)) {
+	d.inside(func() { d.Broker.CreateTopic(r, reply) })
+}
+
+// AlterTopic implements gateway.Broker.
+func (d liveDoor) AlterTopic(r codec.AlterTopic, reply func(codec.TopicDescription, error)) {
+	d.inside(func() { d.Broker.AlterTopic(r, reply) })
+}
+
+// DeleteTopic implements gateway.Broker.
+func (d liveDoor) DeleteTopic(r codec.DeleteTopic, reply func(error)) {
+	d.inside(func() { d.Broker.DeleteTopic(r.Topic, reply) })
+}
+
+// NewProducer implements gateway.Broker.
+func (d liveDoor) NewProducer(reply func(int64, error)) {
+	d.inside(func() { d.Broker.NewProducer(reply) })
+}
+
+// Trim implements gateway.Broker.
+func (d liveDoor) Trim(tp codec.TopicPartition, before codec.Offset, reply func(codec.Offset, error)) {
+	h, err := d.Broker.Partition(tp)
+	if err != nil {
+		reply(0, err)
+		return
+	}
+	d.inside(func() { h.Trim(before, reply) })
+}
+
+// liveLeaf shows a partition to the gateway, which has verified each batch.
+type liveLeaf struct {
+	*actors.Handle
+	door liveDoor
+}
+
+// creditPause is how long a batch waits that found no credit, before it asks
+// again.
+const creditPause = time.Millisecond
+
+// Produce implements gateway.Partition. Credit cannot be waited for inside.
+func (l liveLeaf) Produce(ctx context.Context, b codec.Batch, reply func(codec.Produced, error)) error {
+	hurry, cancel := context.WithCancel(ctx)
+	cancel()
+	for {
+		var err error
+		l.door.inside(func() { err = l.ProduceVerified(hurry, b, reply) })
+		if codec.CodeOf(err) != codec.Overloaded || ctx.Err() != nil {
+			return err
+		}
+		time.Sleep(creditPause)
+	}
+}
+
+// MaxMessageBytes implements gateway.Partition.
+func (l liveLeaf) MaxMessageBytes() int { return l.MessageBytesMax() }
+
+// Read implements gateway.Partition.
+func (l liveLeaf) Read(dst []byte, offset codec.Offset, maxBytes int) (out []byte, err error) {
+	l.door.inside(func() { out, err = l.Handle.Read(dst, offset, maxBytes) })
+	return out, err
+}
+
+// Await implements gateway.Partition.
+func (l liveLeaf) Await(offset codec.Offset, wait time.Duration, done func()) (cancel func()) {
+	l.door.inside(func() { cancel = l.Handle.Await(offset, wait, done) })
+	forget := cancel
+	return func() { l.door.inside(forget) }
+}
+
+// OffsetForTime implements gateway.Partition.
+func (l liveLeaf) OffsetForTime(t codec.Millis) (offset codec.Offset, found bool, err error) {
+	l.door.inside(func() { offset, _, found, err = l.Handle.OffsetForTime(t) })
+	return offset, found, err
+}
