@@ -27,6 +27,7 @@ type driver struct {
 	mu    sync.Mutex
 	until int64  // when the driver wakes by itself, ns since 1970
 	look  func() // called at the end of each round
+	last  func() // called before the process is ended
 
 	poked         chan struct{} // there is work before that
 	stop, stopped chan struct{}
@@ -38,7 +39,7 @@ func newDriver(seed uint64, within time.Duration, repeat string) *driver {
 	w := newWorld(seed, codec.Millis(now.UnixMilli()))
 	w.shut = seedProcess(&shared{from: reader(seed, "crypto/rand")})
 	return &driver{
-		w: w, repeat: repeat, ends: now.Add(within).UnixNano(), look: func() {},
+		w: w, repeat: repeat, ends: now.Add(within).UnixNano(), look: func() {}, last: func() {},
 		poked: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
 }
@@ -130,6 +131,7 @@ func (d *driver) round() int64 {
 
 // fail ends the process: nobody can be told who would stop.
 func (d *driver) fail(format string, args ...any) {
+	d.last()
 	panic(fmt.Sprintf("%v\nrepeat it: %s", d.w.failf(format, args...), d.repeat))
 }
 

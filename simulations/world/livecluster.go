@@ -48,6 +48,7 @@ func newLive(t *testing.T, d *driver, n int) (*Live, error) {
 	c, err := newCluster(d.w, n)
 	if err == nil {
 		l.cluster = c
+		d.last = func() { _ = c.close() } // disks lie in memory, and would stay there
 		for _, node := range c.nodes {
 			l.hosts = append(l.hosts, newHost(d, node, string(node.name)+livePort, &l.closing))
 			node.Start()
