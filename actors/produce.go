@@ -20,7 +20,7 @@ func (p *Partition) produce(m *Produce) {
 		return
 	}
 	batch := m.batch
-	if p.replicated() {
+	if p.replicated() && !codec.Mutant("batch-not-copied") {
 		// It is kept for other replicas beyond the answer, when its memory is
 		// its owner's again.
 		batch = slices.Clone(batch)

@@ -15,6 +15,7 @@ var mutants = map[string]string{
 	"acknowledged-by-one":    "a leader answers when its own disk has an entry",
 	"uncommitted-is-read":    "readers see what is not committed",
 	"payload-not-checked":    "batches are not held against their descriptors",
+	"batch-not-copied":       "what is kept for other replicas is its owner's memory",
 	"letter-not-checked":     "letters are taken whatever their checksum says",
 	"promise-by-index":       "a promise is kept by an entry of another term",
 	"unknown-is-no":          "an outcome that is not known is told as not written",

@@ -1,0 +1,65 @@
+package actors
+
+import (
+	"testing"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/stretchr/testify/require"
+
+	"github.com/troupe-mq/troupe/cluster"
+	"github.com/troupe-mq/troupe/codec"
+)
+
+// Metadata that does not mention a replica says nothing about its data: an empty
+// or an older state removes nothing.
+func TestMetadataThatIsOlderRemovesNothing(t *testing.T) {
+	dir := t.TempDir()
+	b := startBroker(t, dir)
+	require.NoError(t, createTopic(b, "t", 3, nil).err)
+	whole := b.published.Load()
+	for _, s := range []cluster.State{cluster.NewState(), {Cluster: whole.Cluster, Nodes: whole.Nodes, Topics: map[codec.Topic]cluster.Topic{}}} {
+		b.published.Store(&s)
+		seen := make(chan struct{})
+		b.house.toBroker(metadataChanged{})
+		b.house.toBroker(&passed{func() { close(seen) }})
+		<-seen
+		for _, p := range whole.Topics["t"].Partitions {
+			require.DirExists(t, replicaDir(dir, p.Group, p.Replicas[0].ID))
+		}
+	}
+	b.published.Store(whole)
+	b.house.toBroker(metadataChanged{})
+	seen := make(chan struct{})
+	b.house.toBroker(&passed{func() { close(seen) }})
+	<-seen
+	h, err := b.Partition(codec.TopicPartition{Topic: "t", Partition: 2})
+	require.NoError(t, err)
+	require.NoError(t, (&stage{handle: h}).produce(batchOf(t, 1, 10)).err)
+	closeBroker(t, b)
+}
+
+// A replica that has not come to its last tick gets no other: many at once would
+// look like a long silence of its leader.
+func TestTicksDoNotPileUp(t *testing.T) {
+	house := newHouse(Config{Ports: Ports{Clock: testClock{}}})
+	ticks := make(chan struct{}, 100)
+	pid := house.system.Root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
+		if _, ok := c.Message().(tick); ok {
+			ticks <- struct{}{}
+		}
+	}))
+	h := newHandle(house, codec.TopicPartition{}, "t/0")
+	h.pid.Store(pid)
+	h.members.Store(&members{list: []cluster.Replica{{ID: 1}, {ID: 2}}})
+	k := &keeper{house: house, kept: map[codec.GroupID]*kept{2: {handle: h}}, order: []codec.GroupID{2}}
+	for range 10 {
+		k.tick()
+	}
+	<-ticks
+	h.ticking.Store(false) // it has come to it
+	k.tick()
+	<-ticks
+	require.NoError(t, house.system.Root.PoisonFuture(pid).Wait())
+	require.Empty(t, ticks)
+	house.system.Shutdown()
+}
