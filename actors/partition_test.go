@@ -326,7 +326,7 @@ func TestAFailedFsyncStopsTheReplica(t *testing.T) {
 	require.Equal(t, codec.DiskFailed, codec.CodeOf(s.open()))
 	o := s.produce(batchOf(t, 5, 100))
 	require.Equal(t, codec.DiskFailed, codec.CodeOf(o.err), "it is never tried again")
-	require.ErrorContains(t, o.err, "fsync failed")
+	require.ErrorContains(t, o.err, "its disk failed")
 	_, err := s.handle.Read(nil, 0, 1000)
 	require.Equal(t, codec.DiskFailed, codec.CodeOf(err))
 	s.end()

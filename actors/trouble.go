@@ -37,7 +37,7 @@ func (p *Partition) quarantine(err error) {
 	}
 	p.house.seenWhy(SeenQuarantine, fmt.Sprintf("%s: %v", p.seat.name, err))
 	p.house.log.Error("replica is quarantined", "partition", p.seat.name, "replica", p.seat.id, "error", err)
-	p.endForGood(codec.Errorf(codec.CorruptLog, "%s is quarantined here: %v", p.seat.name, err))
+	p.endForGood(codec.Errorf(codec.CorruptLog, "%s is quarantined here, for a file of it is damaged", p.seat.name), err)
 	fs, dir, house := p.house.fs, p.seat.dir, p.house
 	p.disk.lane.Do(func() {
 		if werr := wal.Quarantine(fs, dir, err); werr != nil {
@@ -55,17 +55,18 @@ func (p *Partition) stopped(err error) {
 		return
 	}
 	p.house.log.Error("replica is stopped: its disk failed", "partition", p.seat.name, "replica", p.seat.id, "error", err)
-	p.endForGood(codec.Errorf(codec.DiskFailed, "%s is stopped here: %v", p.seat.name, err))
+	p.endForGood(codec.Errorf(codec.DiskFailed, "%s is stopped here, for its disk failed", p.seat.name), err)
 }
 
 // endForGood ends a replica until somebody sees to its disk. Clients of a topic
-// are sent to another replica where there is one.
-func (p *Partition) endForGood(why *codec.Error) {
+// are sent to another replica where there is one. Which file it is that cause
+// names is for the log and for whoever starts this broker, not for them.
+func (p *Partition) endForGood(why *codec.Error, cause error) {
 	told := why
 	if p.machine == nil && p.seat.machine == nil {
 		told = p.pub.elsewhere(why)
 	}
-	p.end(why.Code, told, told)
+	p.end(why.Code, told, told, cause)
 }
 
 // pause takes no more writes until there is room again. Reads go on, from
@@ -77,13 +78,13 @@ func (p *Partition) pause(code codec.Code, why string, err error) {
 	if p.pub.view.Load() == nil {
 		read = e
 	}
-	p.end(code, e, read)
+	p.end(code, e, read, err)
 	p.retryLater()
 }
 
 // end refuses writes with write and, when it is given, reads with read; those
 // that are waiting learn it. sick is what the matter is.
-func (p *Partition) end(sick codec.Code, write, read *codec.Error) {
+func (p *Partition) end(sick codec.Code, write, read *codec.Error, cause error) {
 	p.giveUp()
 	p.sick, p.trouble, p.serving, p.mind = sick, write, false, nil
 	p.pub.inSync.Store(nil)
@@ -93,7 +94,7 @@ func (p *Partition) end(sick codec.Code, write, read *codec.Error) {
 	if read != nil {
 		p.waiters.all()
 	}
-	p.house.toBroker(&ready{group: p.seat.group, replica: p.seat.id, err: codec.Errorf(sick, "%s", write.Message)})
+	p.house.toBroker(&ready{group: p.seat.group, replica: p.seat.id, err: codec.Errorf(sick, "%s: %v", write.Message, cause)})
 }
 
 // giveUp hands leadership over before this replica falls silent: the follower

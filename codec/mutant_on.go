@@ -35,6 +35,7 @@ var mutants = map[string]string{
 	"finished-too-early":     "a change counts as finished at its first step",
 	"joins-as-founder":       "a newcomer begins with the members as they are, as the first ones did",
 	"conf-applied-again":     "a configuration that came with a snapshot is applied again from the log",
+	"gap-of-a-stale-leader":  "a leader says that a sequence is missing, and has not asked whether it still leads",
 	"epoch-not-looked-at":    "a batch of an older epoch of a producer is taken",
 }
 

@@ -63,7 +63,7 @@ type Entry struct {
 // Answer is the outcome of one Produce, Propose or ProposeConf, by its token.
 type Answer struct {
 	Token any
-	// Err is nil, or a *codec.Error: of code Unknown when leadership ended before
+	// Err is nil, or a *codec.Error: SequenceGap, Unknown when leadership ended before
 	// the entry was committed, of a retriable code when it was never proposed.
 	Err error
 	// Index and Term name the committed entry; both are 0 for a batch that an

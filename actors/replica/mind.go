@@ -82,6 +82,8 @@ type Mind struct {
 	pending  []*proposal  // in order of the log, waiting for their commit
 	unsent   []*proposal  // proposed and in no Append so far
 	inFlight int64        // payload bytes of bundle and pending
+	doubts   []doubt      // in the order of their numbers
+	doubted  uint64
 
 	outstanding []*Append // given to the disk, oldest first
 	messages    []*raftpb.Message

@@ -31,13 +31,17 @@ type item struct {
 // Produce proposes a batch that its caller verified, together with those that
 // come before the next Take. On nil the token is answered exactly once, the
 // batch belongs to the mind, and its base offset and epoch have been stamped;
-// otherwise the *codec.Error says why nothing was written. now is the leader's
+// otherwise the *codec.Error says why nothing was written. That a sequence is
+// missing is an answer too, for it has to be confirmed. now is the leader's
 // clock.
 func (m *Mind) Produce(now codec.Millis, b codec.Batch, token any) error {
 	m.sealBefore(len(b)) // raft may refuse the bundle, and what is in it comes before b
 	if err := m.admit(int64(len(b))); err != nil && codec.CodeOf(err) != codec.Overloaded {
 		return err
-	} else if done, dup := m.repeated(b, token); done {
+	} else if done, dup := m.repeated(b, token); done && codec.CodeOf(dup) == codec.SequenceGap {
+		m.confirm(token, dup)
+		return nil
+	} else if done {
 		return dup
 	} else if err != nil {
 		return err
@@ -169,6 +173,7 @@ func (m *Mind) refuse(p *proposal, err error) {
 // may be committed by the next leader or be cut: nobody knows yet.
 func (m *Mind) forget() {
 	m.open = false
+	m.doubtAll()
 	if codec.Mutant("promise-by-index") {
 		m.flights = nil
 		return

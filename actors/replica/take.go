@@ -34,6 +34,7 @@ func (m *Mind) Take() Effects {
 
 // ready sorts what raft asks for.
 func (m *Mind) ready(rd raft.Ready, fx *Effects) {
+	m.confirmed(rd.ReadStates)
 	var requests []*raftpb.Message
 	for _, msg := range rd.Messages {
 		switch {

@@ -400,7 +400,7 @@ func (w *world) answer(n *node, a Answer) {
 	if w.heard != nil {
 		w.heard(token, a.Err)
 	}
-	if codec.CodeOf(a.Err) == codec.Unavailable { // it was never proposed
+	if code := codec.CodeOf(a.Err); code == codec.Unavailable || code == codec.SequenceGap { // it was never proposed
 		w.never[crc] = true
 		w.saying("  %d answers request %d: %v", n.id, token, a.Err)
 		return

@@ -37,6 +37,7 @@ var likely = map[string][]string{
 	"finished-too-early":     {"s18-moves"},
 	"joins-as-founder":       {"s18-moves"},
 	"conf-applied-again":     {"s18-moves"},
+	"gap-of-a-stale-leader":  {"s04-minority-with-the-old-leader", "s15-pause"},
 	"epoch-not-looked-at":    {"s21-retries"},
 	"payload-not-checked":    {"s08-lossy-links"},
 	"letter-not-checked":     {"s08-lossy-links"},
