@@ -10,6 +10,10 @@ import (
 	"github.com/troupe-mq/troupe/codec"
 )
 
+// clientWaits is how long a client waits for an answer before it gives the
+// connection up.
+const clientWaits = 2 * time.Second
+
 // errNobody is what a client learns that finds no leader.
 var errNobody = codec.Errorf(codec.Unavailable, "no leader is known")
 
@@ -39,6 +43,9 @@ func (c *Cluster) produce(log codec.TopicPartition, records int, done func()) {
 // its answer, lost the end of the connection. One of them is called, once.
 func (c *Cluster) send(log codec.TopicPartition, b codec.Batch, reply func(codec.Produced, error), lost func()) {
 	node, h := c.leader(log)
+	if c.chance.IntN(5) == 0 { // by an old route: to whoever says that it leads
+		node, h = c.claimant(log)
+	}
 	if node == nil {
 		node = c.any()
 		if node != nil {
@@ -57,6 +64,7 @@ func (c *Cluster) send(log codec.TopicPartition, b codec.Batch, reply func(codec
 		}
 	}
 	node.Life.OnKill(func() { once(lost) })
+	c.w.After(clientWaits, "client", func() { once(lost) })
 	if c.chance.IntN(50) == 0 { // the connection breaks, while the batch is on its way or being stored
 		c.w.After(time.Duration(c.chance.Int64N(int64(10*time.Millisecond))), "client", func() { once(lost) })
 		if c.chance.IntN(2) == 0 {
@@ -84,6 +92,21 @@ func (c *Cluster) send(log codec.TopicPartition, b codec.Batch, reply func(codec
 	if err != nil {
 		c.w.After(wayLeast, "client", func() { once(func() { reply(codec.Produced{}, err) }) })
 	}
+}
+
+// claimant is any of those that say they lead a log.
+func (c *Cluster) claimant(log codec.TopicPartition) (node *Node, h *actors.Handle) {
+	for _, n := range c.shuffled() {
+		if !n.Up() {
+			continue
+		}
+		if one, err := n.Broker.Partition(log); err == nil {
+			if leads, _ := one.Leads(); leads {
+				return n, one
+			}
+		}
+	}
+	return nil, nil
 }
 
 // suspicious keeps an error that no fault explains.
