@@ -3,6 +3,7 @@ package world
 import (
 	"encoding/binary"
 	"fmt"
+	"hash/crc64"
 	"math/rand/v2"
 
 	"github.com/troupe-mq/troupe/codec"
@@ -30,6 +31,10 @@ func newStory(w *World, name string) *story {
 func (s *story) moment() int64 {
 	return int64(len(s.history.Produces)+len(s.history.Reads)) + int64(s.w.steps)<<20
 }
+
+func valueHash(p []byte) uint64 { return crc64.Checksum(p, crcTable) }
+
+var crcTable = crc64.MakeTable(crc64.ECMA)
 
 // records puts n new records into b, each with a token of its own, that are
 // about to be sent; where they stand in the history.

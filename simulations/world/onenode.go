@@ -2,10 +2,8 @@ package world
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc64"
 	"io"
 	"math/rand/v2"
 	"path/filepath"
@@ -28,17 +26,12 @@ type OneNode struct {
 
 	visitors []*visitor
 
-	history check.History
-	token   uint64
-	session int
-	sent    map[uint64]*sent // not answered
-	stats   Stats
-	calm    bool  // no more faults
-	broken  error // what no check of histories can see
+	story  *story
+	sent   map[uint64][]int // not answered, by its first token: where its records stand in the history
+	stats  Stats
+	calm   bool  // no more faults
+	broken error // what no check of histories can see
 }
-
-// sent is a produce on its way: the places of its records in the history.
-type sent struct{ produces []int }
 
 // Stats counts what a run saw, so that a suite can tell that it is not blind.
 type Stats struct {
@@ -87,16 +80,17 @@ func RunOneNode(seed uint64, trace io.Writer) (stats Stats, err error) {
 		return stats, err
 	}
 	defer func() { err = errors.Join(err, n.Close()) }()
-	o := &OneNode{w: w, node: n, chance: w.Rand("scenario"), sent: map[uint64]*sent{}}
+	o := &OneNode{w: w, node: n, story: newStory(w, "scenario"), sent: map[uint64][]int{}}
+	o.chance = o.story.chance
 	o.stats.Faults, o.stats.Refusals = map[string]int{}, map[codec.Code]int{}
-	o.history.Start = map[codec.TopicPartition]codec.Offset{}
 	err = o.run()
 	o.stats.Steps, o.stats.Virtual, o.stats.Hash = w.Steps(), w.Elapsed(), w.Hash()
+	o.stats.Acked, o.stats.Unknown, o.stats.Failed, o.stats.Read = o.story.acked, o.story.unknown, o.story.failed, o.story.read
 	if err != nil {
 		return o.stats, fmt.Errorf("seed %d: %w", seed, err)
 	}
-	o.history.Complete = true
-	o.stats.Violations = check.Check(o.history)
+	o.story.history.Complete = true
+	o.stats.Violations = check.Check(o.story.history)
 	return o.stats, nil
 }
 
@@ -166,36 +160,19 @@ func (o *OneNode) produce(log codec.TopicPartition, n int) {
 // about to be sent.
 func (o *OneNode) batch(log codec.TopicPartition, n int) (id uint64, _ codec.Batch) {
 	var b codec.Builder
-	s := &sent{}
-	bytes := 16 + o.chance.IntN(64)
-	if o.chance.IntN(25) == 0 {
-		bytes = 100 << 10 // so that segments end
-	}
-	id = o.token + 1
-	for range n {
-		o.token++
-		value := binary.BigEndian.AppendUint64(make([]byte, 0, bytes), o.token)
-		for len(value) < bytes {
-			value = append(value, byte(o.token))
-		}
-		b.Append(o.w.Now(), nil, value, nil)
-		s.produces = append(s.produces, len(o.history.Produces))
-		o.history.Produces = append(o.history.Produces, check.Produce{Log: log, Token: o.token, Value: valueHash(value), Call: o.tick(), Outcome: check.Unknown})
-	}
+	id = o.story.token + 1
+	o.sent[id] = o.story.records(&b, log, n)
 	batch, err := b.Build(codec.NoCompression)
 	if err != nil {
 		panic("world: build a batch: " + err.Error())
 	}
-	o.sent[id] = s
 	return id, append(codec.Batch(nil), batch...)
 }
 
 // unknown is a batch whose answer nobody will hear.
 func (o *OneNode) unknown(id uint64) {
-	if s := o.sent[id]; s != nil {
-		delete(o.sent, id)
-		o.stats.Unknown += len(s.produces)
-	}
+	o.story.forgotten(o.sent[id])
+	delete(o.sent, id)
 }
 
 func (o *OneNode) send(log codec.TopicPartition, b codec.Batch, reply func(codec.Produced, error)) {
@@ -219,42 +196,19 @@ func (o *OneNode) handle(log codec.TopicPartition) (*actors.Handle, error) {
 
 // answered notes the outcome of a batch.
 func (o *OneNode) answered(id uint64, p codec.Produced, err error) {
-	s := o.sent[id]
-	if s == nil {
+	at := o.sent[id]
+	if at == nil {
 		o.broken = errors.Join(o.broken, fmt.Errorf("the batch of token %d was answered twice", id))
 		return
 	}
 	delete(o.sent, id)
 	code := codec.CodeOf(err)
 	o.stats.Refusals[code]++
-	for i, at := range s.produces {
-		one := &o.history.Produces[at]
-		one.Return = o.tick()
-		switch code {
-		case codec.OK:
-			one.Outcome, one.Offset = check.OK, p.Base+codec.Offset(i)
-			o.stats.Acked++
-		case codec.Unknown:
-			o.stats.Unknown++
-		default:
-			one.Outcome = check.Failed
-			o.stats.Failed++
-		}
-	}
 	if code == codec.CorruptLog || code == codec.Internal {
 		o.broken = errors.Join(o.broken, fmt.Errorf("produce was refused: %w", err))
 	}
-	o.w.Note("client", "answer "+code.String(), uint64(p.Base)<<16|uint64(len(s.produces)))
+	o.story.told(at, p, err)
 }
-
-// tick is the clock of the history: no two events share a moment.
-func (o *OneNode) tick() int64 {
-	return int64(len(o.history.Produces)+len(o.history.Reads)) + int64(o.w.Steps())<<20
-}
-
-func valueHash(p []byte) uint64 { return crc64.Checksum(p, crcTable) }
-
-var crcTable = crc64.MakeTable(crc64.ECMA)
 
 // reader reads one log from a random place on, again and again.
 func (o *OneNode) reader(name string) {
@@ -276,13 +230,13 @@ func (o *OneNode) reader(name string) {
 
 // read reads [from, limit) of a log as one session, until something stops it.
 func (o *OneNode) read(log codec.TopicPartition, from, limit codec.Offset) error {
-	o.session++
-	session := fmt.Sprintf("session %d", o.session)
+	session := o.story.newSession("session")
 	for from < limit {
 		h, err := o.handle(log)
 		if err != nil {
 			return err
 		}
+		call := o.story.moment()
 		p, err := h.Read(nil, from, 1+o.chance.IntN(30<<10))
 		if err != nil {
 			if c := codec.CodeOf(err); c == codec.CorruptLog || c == codec.Internal {
@@ -290,7 +244,7 @@ func (o *OneNode) read(log codec.TopicPartition, from, limit codec.Offset) error
 			}
 			return err
 		}
-		next, err := o.took(log, session, from, p)
+		next, err := o.took(log, session, call, from, p)
 		if err != nil {
 			return err
 		}
@@ -300,31 +254,11 @@ func (o *OneNode) read(log codec.TopicPartition, from, limit codec.Offset) error
 }
 
 // took notes the records of the batches p from offset from on.
-func (o *OneNode) took(log codec.TopicPartition, session string, from codec.Offset, p []byte) (next codec.Offset, err error) {
+func (o *OneNode) took(log codec.TopicPartition, session string, call int64, from codec.Offset, p []byte) (next codec.Offset, err error) {
 	if len(p) == 0 {
 		return from, fmt.Errorf("read of %s at %d gave nothing below the watermark", log, from)
 	}
-	call := o.tick()
-	for len(p) > 0 {
-		b := codec.Batch(p)
-		b = b[:b.Size()]
-		rs := b.Records(b[codec.BatchHeaderBytes:])
-		for rs.Next() {
-			r := rs.Record()
-			if r.Offset < from {
-				continue
-			}
-			o.stats.Read++
-			o.history.Reads = append(o.history.Reads, check.Read{Log: log, Session: session, Offset: r.Offset,
-				Token: binary.BigEndian.Uint64(r.Value), Value: valueHash(r.Value), Call: call, Return: o.tick()})
-			next = r.Offset + 1
-		}
-		if rs.Err() != nil {
-			return next, rs.Err()
-		}
-		p = p[len(b):]
-	}
-	return next, nil
+	return o.story.took(log, session, call, from, p)
 }
 
 // settle ends the faults, starts the broker once more and reads everything.
@@ -337,12 +271,12 @@ func (o *OneNode) settle() error {
 		return err
 	}
 	for _, log := range o.logs {
-		before := o.stats.Acked
+		before := o.story.acked
 		if err := o.w.Run(func() bool {
-			if len(o.sent) == 0 && o.stats.Acked == before {
+			if len(o.sent) == 0 && o.story.acked == before {
 				o.produce(log, 1)
 			}
-			return o.stats.Acked > before
+			return o.story.acked > before
 		}, oneNodeSettles); err != nil {
 			return errors.Join(fmt.Errorf("%s does not serve again: %w", log, err), o.broken)
 		}
@@ -354,7 +288,7 @@ func (o *OneNode) settle() error {
 		if err != nil {
 			return err
 		}
-		o.history.Start[log] = start
+		o.story.history.Start[log] = start
 		if err := o.read(log, start, watermark); err != nil {
 			return fmt.Errorf("last read of %s: %w", log, err)
 		}

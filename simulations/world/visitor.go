@@ -185,8 +185,7 @@ func (c *visit) produce(log codec.TopicPartition, n int) {
 // subscribe opens a subscription; what it is pushed goes into the history.
 func (c *visit) subscribe(log codec.TopicPartition, from codec.Offset, credit int64) *follow {
 	o := c.v.o
-	o.session++
-	f := &follow{visit: c, log: log, session: fmt.Sprintf("subscription %d", o.session), next: from, granted: credit}
+	f := &follow{visit: c, log: log, session: o.story.newSession("subscription"), next: from, granted: credit}
 	q := codec.Subscribe{TopicPartition: log, Offset: from, Credit: credit}
 	c.toDoor("SUBSCRIBE", 30, func(size int) {
 		c.door.subscribe(size, q, &feed{push: f.push, idle: f.idle, ended: f.ended, subject: f.begun}, f.ended)
@@ -242,7 +241,7 @@ func (f *follow) push(p []byte) {
 	}
 	f.received += int64(len(p))
 	f.contiguous(first, p)
-	next, err := o.took(f.log, f.session, f.next, p)
+	next, err := o.took(f.log, f.session, o.story.moment(), f.next, p)
 	o.fail(err)
 	f.next = next
 	o.stats.Visits.Pushes++
@@ -323,9 +322,9 @@ func (o *OneNode) followToTheEnd() error {
 		if err := o.w.Run(func() bool { return f.next >= high || f.over || o.broken != nil }, oneNodeSettles); err != nil {
 			return fmt.Errorf("%s does not get to the end of %s: it is at %d of %d: %w", f.session, log, f.next, high, err)
 		}
-		acked := o.stats.Acked
+		acked := o.story.acked
 		o.produce(log, 1)
-		if err := o.w.Run(func() bool { return o.stats.Acked > acked && f.next > high || f.over || o.broken != nil }, oneNodeSettles); err != nil {
+		if err := o.w.Run(func() bool { return o.story.acked > acked && f.next > high || f.over || o.broken != nil }, oneNodeSettles); err != nil {
 			return fmt.Errorf("%s is not pushed what comes to the end of %s: %w", f.session, log, err)
 		}
 		if f.over {
