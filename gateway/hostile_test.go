@@ -46,7 +46,7 @@ type house struct {
 
 var hostileLimits = Limits{
 	Connections: 200, AddressConns: 150, InFlight: 64, BytesInFlight: 16 << 20, BytesInFlightAll: 64 << 20, AnswerBytes: 24 << 20, Subscriptions: 32,
-	Handshake: 300 * time.Millisecond, Idle: 2 * time.Second, Frame: 300 * time.Millisecond, Write: 500 * time.Millisecond, Hurry: 100 * time.Millisecond,
+	Handshake: 600 * time.Millisecond, Idle: 2 * time.Second, Frame: time.Second, Write: 500 * time.Millisecond, Hurry: 100 * time.Millisecond,
 	FetchWait: 300 * time.Millisecond, Heartbeat: 200 * time.Millisecond,
 }
 
@@ -147,6 +147,7 @@ func frame(body ...byte) []byte {
 // bystander is the client that behaves well: it sends a batch, waits for the
 // answer, is pushed what it sent, grants what it took, and looks at all of it.
 type bystander struct {
+	server  *Server
 	t       *testing.T
 	w       *wire
 	log     codec.TopicPartition
@@ -161,7 +162,7 @@ type bystander struct {
 
 func (h *house) bystander(partition codec.Partition) *bystander {
 	h.Helper()
-	b := &bystander{t: h.T, w: h.open(), log: codec.TopicPartition{Topic: "good", Partition: partition}, ended: make(chan struct{})}
+	b := &bystander{t: h.T, server: h.server, w: h.open(), log: codec.TopicPartition{Topic: "good", Partition: partition}, ended: make(chan struct{})}
 	require.NoError(h, b.w.conn.SetDeadline(time.Time{}))
 	go b.live()
 	return b
@@ -281,7 +282,7 @@ func (b *bystander) goesOn(rounds int64) {
 		case <-b.ended:
 			b.mu.Lock()
 			defer b.mu.Unlock()
-			require.NoError(b.t, b.wrong, "the client that behaves well noticed")
+			require.NoError(b.t, b.wrong, "the client that behaves well noticed; connections were closed %v", b.server.Stats().Closed)
 		default:
 		}
 		return b.rounds.Load() >= now+rounds

@@ -72,7 +72,7 @@ var hostileFrames = []hostile{
 		w := h.open()
 		w.bytes([]byte{0, 0x10, 0, 0})
 		go w.drip(make([]byte, 100), 20*time.Millisecond)
-		w.told(0, codec.TimedOut, "a frame of 1048576 bytes did not come within 300ms")
+		w.told(0, codec.TimedOut, "a frame of 1048576 bytes did not come within 1s")
 	}},
 	{"half a head", "two bytes of a length, and silence", func(h *house) {
 		w := h.open()

@@ -56,7 +56,7 @@ func (h *house) flood(address string, n int) map[codec.Code]int {
 }
 
 var hostileGreetings = []hostile{
-	{"silence", "connects and says nothing", func(h *house) { h.raw().told(0, codec.TimedOut, "no magic within 300ms") }},
+	{"silence", "connects and says nothing", func(h *house) { h.raw().told(0, codec.TimedOut, "no magic within 600ms") }},
 	{"half a magic", "sends two of the four bytes", func(h *house) {
 		w := h.raw()
 		w.bytes([]byte("TR"))
@@ -65,7 +65,7 @@ var hostileGreetings = []hostile{
 	{"slowloris", "sends its HELLO a byte at a time, each in good time", func(h *house) {
 		w := h.raw()
 		go w.drip(withMagic(hello), 30*time.Millisecond)
-		w.told(0, codec.TimedOut, "no HELLO within 300ms")
+		w.told(0, codec.TimedOut, "no HELLO within 600ms")
 	}},
 	{"held open before HELLO", "fifty connections that say the magic and no more", func(h *house) {
 		var all []*wire
