@@ -34,7 +34,7 @@ func (k *keeper) bury(tomb cluster.Tombstone) {
 		}
 		t.phase = leavingForGood
 		if pid := t.handle.pid.Load(); pid != nil {
-			k.house.send(pid, &burying{done: done})
+			k.house.send(pid, &burying{why: k.epitaph(tomb, t), done: done})
 			return
 		}
 	} else if k.burying[tomb.Replica] {
@@ -43,6 +43,15 @@ func (k *keeper) bury(tomb cluster.Tombstone) {
 	k.burying[tomb.Replica] = true
 	fs, dir := k.house.fs, replicaDir(k.house.cfg.Dir, tomb.Group, tomb.Replica)
 	k.house.port.Lane(dir).Do(func() { done(wal.Delete(fs, dir)) })
+}
+
+// epitaph is what those are told who come to a replica that is gone. Its topic
+// may be there still: then they are to go where it has moved.
+func (k *keeper) epitaph(tomb cluster.Tombstone, t *kept) *codec.Error {
+	if k.published.Load().Topics[tomb.Topic].ID != tomb.TopicID {
+		return codec.Errorf(codec.UnknownTopic, "topic of %s was deleted", t.seat.name)
+	}
+	return t.handle.elsewhere(codec.Errorf(codec.Unavailable, "%s has no replica here any more", t.seat.name))
 }
 
 // buried tells metadata that a tombstone's data is gone. An error of the disk
@@ -81,7 +90,8 @@ func (k *keeper) supersede(t *kept) {
 	t.phase = leavingForGood
 	m := &superseded{t.seat.group, t.seat.id}
 	if pid := t.handle.pid.Load(); pid != nil {
-		k.house.send(pid, &burying{keep: true, done: func(error) { k.post(m) }})
+		why := codec.Errorf(codec.Unavailable, "this replica of %s is being replaced", t.seat.name)
+		k.house.send(pid, &burying{keep: true, why: why, done: func(error) { k.post(m) }})
 		return
 	}
 	k.superseded(m)

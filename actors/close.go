@@ -77,12 +77,12 @@ func (p *Partition) letGoRested(done func(error)) {
 // metadata leads to that.
 func (p *Partition) bury(m *burying) {
 	if m.keep {
-		p.leave(codec.Errorf(codec.Unavailable, "this replica of %s is being replaced", p.seat.name))
+		p.leave(m.why)
 		p.letGoRested(m.done)
 		return
 	}
 	if !p.disk.closed || p.disk.log != nil {
-		p.leave(codec.Errorf(codec.UnknownTopic, "topic of %s was deleted", p.seat.name))
+		p.leave(m.why)
 		p.letGoRested(func(error) {})
 	}
 	fs, dir := p.house.fs, p.seat.dir

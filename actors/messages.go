@@ -148,9 +148,10 @@ type (
 	closeNow struct{ of *closing }
 
 	// burying asks for the same, and the removal of the directory unless that is
-	// to be kept.
+	// to be kept. Whoever comes later is told why.
 	burying struct {
 		keep bool
+		why  *codec.Error
 		done func(error)
 	}
 )

@@ -35,6 +35,7 @@ var clusterBugs = []cluster{
 	{"swarm", 8, "a follower wrote down a commit index that was about entries it was about to cut: after a crash its old end was committed", "wal: TestACommitBehindACutIsNotOfWhatIsCut"},
 	{"s18-moves", 1, "a leader was to go by one change of replicas and alone to stay by the next, which came in the middle of the first: nobody was left to lead out of the joint configuration", "actors/replica: testdata/moves.txt"},
 	{"swarm", 1010, "a leader that was deposed and had not heard of it told a producer that its sequence was missing, for what came before was stored with the next leader", "actors/replica: testdata/producer.txt"},
+	{"s18-moves", 20018, "a producer that went to a replica which had moved away was told that its topic had been deleted", "simulations/world: TestAReplicaThatMovedAwaySendsItsClientsOn"},
 	{"s26-crash-upon-crash", 3, "a quarantined replica of a log to which nothing was written was counted as in sync for ever", "simulations/world: TestAQuarantinedReplicaSendsItsReadersElsewhere"},
 }
 

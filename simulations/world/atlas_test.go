@@ -264,3 +264,40 @@ func TestTheAtlasKeepsItsBudget(t *testing.T) {
 	require.False(t, c.atlas.allows(n1, 2))
 	require.False(t, c.atlas.allows(n1, codec.MetadataGroup))
 }
+
+// Whoever still goes to a replica that has moved away is sent on. Its topic is
+// there: to be told that it was deleted would end a producer for good.
+func TestAReplicaThatMovedAwaySendsItsClientsOn(t *testing.T) {
+	c := three(t, 11)
+	log := c.logs[0]
+	n, h := c.follower(t, log)
+	var stay []codec.NodeID
+	for _, other := range c.nodes {
+		if other != n {
+			stay = append(stay, other.name)
+		}
+	}
+	told := errors.New("not told")
+	n.Broker.ChangeReplicas(log, stay, func(err error) { told = err })
+	gone := func() bool {
+		_, err := n.Broker.Partition(log)
+		return codec.CodeOf(err) == codec.NotLeader && c.buried()
+	}
+	require.NoError(t, c.w.Run(gone, time.Minute))
+	require.NoError(t, told)
+	_, err := h.Read(nil, 0, 1000)
+	var coded *codec.Error
+	require.ErrorAs(t, err, &coded)
+	require.Equal(t, codec.NotLeader, coded.Code, "%v", err)
+	require.NotEmpty(t, coded.Leader)
+	c.write(t, log)
+
+	done := false
+	n.Broker.DeleteTopic(log.Topic, func(err error) { told, done = err, true })
+	other, err := n.Broker.Partition(c.logs[1])
+	require.NoError(t, err)
+	require.NoError(t, c.w.Run(func() bool { return done && c.buried() }, time.Minute))
+	require.NoError(t, told)
+	_, err = other.Read(nil, 0, 1000)
+	require.Equal(t, codec.UnknownTopic, codec.CodeOf(err), "%v", err)
+}
