@@ -28,6 +28,7 @@ type simRun struct {
 	jobs   int
 	shrink bool
 	json   bool
+	goOn   bool // behind a run that fails
 }
 
 func newSimRun(s streams) *cobra.Command {
@@ -35,7 +36,8 @@ func newSimRun(s streams) *cobra.Command {
 	c := &cobra.Command{
 		Use: "run [SCENARIO | FILE]", Short: "Play a scenario, or all, with some seeds", Args: cobra.MaximumNArgs(1),
 		Long: `Play a scenario, or all, with some seeds. A line a run says what came of it. The first
-run that breaks a promise ends it with exit code 1, and the command that repeats it.`,
+run that breaks a promise ends it with exit code 1, and the command that repeats it;
+with --keep-going it is told, and the others are played too.`,
 		Example: `  troupe sim run s01-leader-killed --seed 1 --seeds 20
   troupe sim run --all --runs 100
   troupe sim run my.txt --seed 7 --shrink > shorter.txt`,
@@ -56,6 +58,7 @@ run that breaks a promise ends it with exit code 1, and the command that repeats
 	c.Flags().Uint64Var(&r.runs, "runs", 0, "how many runs in all, instead of --seeds: the scenarios take turns")
 	c.Flags().IntVar(&r.jobs, "jobs", runtime.NumCPU(), "how many at once, each in a process of its own")
 	c.Flags().BoolVar(&r.json, "json", false, "a line of JSON a run, and nothing else")
+	c.Flags().BoolVar(&r.goOn, "keep-going", false, "play all, also behind a run that fails")
 	c.Flags().BoolVar(&r.shrink, "shrink", false, "of a run that fails, print the shortest plan found that still does")
 	return c
 }
@@ -102,23 +105,39 @@ func (r simRun) run(ctx context.Context, s streams, list []scenario.Scenario) er
 		_, err := fmt.Fprintln(s.out, line)
 		return err
 	}
-	var err error
-	if len(tasks) == 1 || r.jobs <= 1 {
-		err = playAll(tasks, say)
-	} else {
-		err = r.playElsewhere(ctx, tasks, say)
-	}
-	if err != nil || len(tasks) == 1 || r.json {
+	fail := func(err error) error {
+		if !r.goOn || len(tasks) == 1 {
+			return err
+		}
+		sum.failed++
+		_, err = fmt.Fprintln(s.err, err)
 		return err
 	}
-	return sum.report(s.err, r.all)
+	var err error
+	if len(tasks) == 1 || r.jobs <= 1 {
+		err = playAll(tasks, say, fail)
+	} else {
+		err = r.playElsewhere(ctx, tasks, say, fail)
+	}
+	if err != nil || len(tasks) == 1 {
+		return err
+	}
+	if !r.json {
+		err = sum.report(s.err, r.all)
+	}
+	if sum.failed > 0 {
+		err = errors.Join(fmt.Errorf("%d of %d runs failed", sum.failed, len(tasks)), err)
+	}
+	return err
 }
 
-// playAll plays tasks one after the other, here.
-func playAll(tasks []task, say func(simLine) error) error {
+// playAll plays tasks one after the other, here. What fail returns ends it.
+func playAll(tasks []task, say func(simLine) error, fail func(error) error) error {
 	for _, t := range tasks {
 		line, err := t.play()
-		if err == nil {
+		if err != nil {
+			err = fail(err)
+		} else {
 			err = say(line)
 		}
 		if err != nil {
@@ -128,9 +147,9 @@ func playAll(tasks []task, say func(simLine) error) error {
 	return nil
 }
 
-// playElsewhere plays tasks in other processes, some at once. The first that
-// fails ends it.
-func (r simRun) playElsewhere(ctx context.Context, tasks []task, say func(simLine) error) error {
+// playElsewhere plays tasks in other processes, some at once. What fail returns
+// ends it.
+func (r simRun) playElsewhere(ctx context.Context, tasks []task, say func(simLine) error, fail func(error) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	next := make(chan task)
@@ -141,7 +160,11 @@ func (r simRun) playElsewhere(ctx context.Context, tasks []task, say func(simLin
 			for t := range next {
 				line, err := t.elsewhere(ctx)
 				mu.Lock()
-				if err == nil {
+				switch {
+				case ctx.Err() != nil:
+				case err != nil:
+					err = fail(err)
+				default:
 					err = say(line)
 				}
 				mu.Unlock()

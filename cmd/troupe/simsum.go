@@ -47,6 +47,7 @@ type simSum struct {
 	begun  time.Time
 	total  simLine
 	runs   int
+	failed int // beside those
 	hashes map[string]bool
 	seen   map[actors.Seen]int // runs that took each path
 }
@@ -82,9 +83,16 @@ func (s *simSum) report(out io.Writer, all bool) error {
 			blind++
 		}
 	}
-	fmt.Fprintf(out, "%d runs in %s, every promise was kept: %d hashes, %.1f hours of virtual time, %.0f runs a minute, %.0f steps a second in each process; %d records acknowledged, %d kills\n",
-		s.runs, wall.Round(time.Second/10), len(s.hashes), float64(s.total.VirtualMS)/3.6e6, float64(s.runs)/wall.Minutes(),
+	kept := "every promise was kept"
+	if s.failed > 0 {
+		kept = fmt.Sprintf("%d more failed", s.failed)
+	}
+	fmt.Fprintf(out, "%d runs in %s, %s: %d hashes, %.1f hours of virtual time, %.0f runs a minute, %.0f steps a second in each process; %d records acknowledged, %d kills\n",
+		s.runs, wall.Round(time.Second/10), kept, len(s.hashes), float64(s.total.VirtualMS)/3.6e6, float64(s.runs)/wall.Minutes(),
 		float64(s.total.Steps)*1000/float64(max(s.total.WallMS, 1)), s.total.Acked, s.total.Kills)
+	if len(s.hashes) < s.runs {
+		return fmt.Errorf("%d runs have %d hashes: some that should differ do not", s.runs, len(s.hashes))
+	}
 	if all && s.runs >= blindAfter && blind > 0 {
 		return fmt.Errorf("%d runs are blind: they never took %d of the paths above", s.runs, blind)
 	}
