@@ -16,7 +16,7 @@ import (
 func (m *mount) Foreign(name, what string, do func() error) error {
 	var result error
 	work := func() error {
-		result = m.foreign(name, do)
+		result = m.foreign(name, what, do)
 		return result
 	}
 	part := func(f Fault) {
@@ -32,31 +32,48 @@ func (m *mount) Foreign(name, what string, do func() error) error {
 
 // foreign runs do. When it took more room than there is, it ends where the
 // disk was full.
-func (m *mount) foreign(name string, do func() error) error {
+func (m *mount) foreign(name, what string, do func() error) error {
 	d, err := m.directory("open", name)
 	if err != nil {
 		return err
 	}
 	room := m.free()
 	err = do()
-	changed, lerr := m.changes(d, name)
-	if lerr != nil {
-		return lerr
-	}
-	grown := slices.Clone(changed)
-	for i := range grown { // what was written over took no room
-		grown[i].from = max(grown[i].from, grown[i].was)
-	}
-	if total := sum(grown); err == nil && total > room {
-		if err := cutBack(d, name, grown, room); err != nil {
-			return err
+	if room < unlimited {
+		full, lerr := m.fit(d, name, room, err)
+		if lerr != nil {
+			return lerr
 		}
-		err = ENOSPC.err("write", name)
+		if full {
+			err = ENOSPC.err("write", name)
+		}
+	}
+	if what == "append" {
+		if lerr := m.learnAppend(d, name); lerr != nil {
+			return lerr
+		}
+		return err
 	}
 	if _, lerr := m.learn(d, name); lerr != nil {
 		return lerr
 	}
 	return err
+}
+
+// fit cuts back what a call wrote that did not fail, to the room that there was
+// before; full says that there was less.
+func (m *mount) fit(d *dir, name string, room int64, failed error) (full bool, err error) {
+	changed, err := m.changes(d, name)
+	if err != nil {
+		return false, err
+	}
+	for i := range changed { // what was written over took no room
+		changed[i].from = max(changed[i].from, changed[i].was)
+	}
+	if failed != nil || sum(changed) <= room {
+		return false, nil
+	}
+	return true, cutBack(d, name, changed, room)
 }
 
 // foreignPart has a part of do's effects: of an append its first bytes, of
@@ -223,6 +240,39 @@ func (m *mount) learn(d *dir, name string) ([]nameOp, error) {
 	}
 	d.syncRolled(tail)
 	return ops, nil
+}
+
+// learnAppend is learn after an append, of which there are many: it writes to the
+// tail, and to files that it makes, and to nothing else.
+func (m *mount) learnAppend(d *dir, name string) error {
+	names, err := hostNames(name)
+	if err != nil {
+		return err
+	}
+	tail := d.tail()
+	for _, base := range names {
+		n := d.names[base]
+		if n != nil && base != tail {
+			continue
+		}
+		full := filepath.Join(name, base)
+		h, err := hostStat(full)
+		if err != nil {
+			return err
+		}
+		if h.dir {
+			continue
+		}
+		if n == nil {
+			n = &node{file: newFile(h.ino)}
+			d.do(nameOp{to: base, node: n})
+		}
+		if err := pull(n.file, full, h.size, base == tail); err != nil {
+			return err
+		}
+	}
+	d.syncRolled(tail)
+	return nil
 }
 
 func hostSize(files []hostFile, name string) int64 {

@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 )
 
@@ -62,6 +63,7 @@ type hostFile struct {
 	name string
 	size int64
 	ino  uint64
+	dir  bool
 }
 
 // hostFiles lists the files of a directory, sorted by name, without the
@@ -80,9 +82,30 @@ func hostFiles(dir string) ([]hostFile, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, hostFile{e.Name(), info.Size(), inode(info)})
+		all = append(all, hostFile{e.Name(), info.Size(), inode(info), false})
 	}
 	return all, nil
+}
+
+// hostNames are the names in a directory, sorted.
+func hostNames(dir string) ([]string, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	names, err := f.Readdirnames(-1)
+	slices.Sort(names)
+	return names, err
+}
+
+// hostStat is one file, or directory, as the host has it.
+func hostStat(name string) (h hostFile, err error) {
+	info, err := os.Lstat(name)
+	if err != nil {
+		return h, err
+	}
+	return hostFile{filepath.Base(name), info.Size(), inode(info), info.IsDir()}, nil
 }
 
 // inode is the host's number of a file, by which a rename is recognised.
