@@ -13,6 +13,7 @@ import (
 //	topic NAME partitions=N replicas=N SETTING=VALUE...
 //	load producers=N idempotent=N readers=N
 //	lasts DURATION
+//	swarm
 //	at DURATION FAULT...
 //	every DURATION..DURATION FAULT...
 //
@@ -59,6 +60,11 @@ func (s *Scenario) line(words []string) (err error) {
 			return fmt.Errorf("want lasts DURATION")
 		}
 		s.Lasts, err = time.ParseDuration(rest[0])
+	case "swarm":
+		if len(rest) != 0 {
+			return fmt.Errorf("want swarm alone")
+		}
+		s.Swarm = true
 	case "topic":
 		err = s.topic(rest)
 	case "load":

@@ -10,8 +10,11 @@ import (
 
 // Plan is s with a moment for each fault: those that happen again and again
 // are drawn from chance, and so are spans such as for=1s..3s. It is a scenario
-// again, and its own plan.
+// again, and its own plan. Of a swarm each plan has some of the faults only.
 func (s Scenario) Plan(chance *rand.Rand) Scenario {
+	if s.Swarm {
+		s.Swarm, s.Faults = false, some(s.Faults, chance)
+	}
 	var all []Fault
 	for _, f := range s.Faults {
 		if !f.Repeats() {
@@ -27,6 +30,18 @@ func (s Scenario) Plan(chance *rand.Rand) Scenario {
 	slices.SortStableFunc(all, func(a, b Fault) int { return cmp.Compare(a.At, b.At) })
 	s.Faults = all
 	return s
+}
+
+// some are a part of the faults, each or none of a line: what is left out does not
+// hide what is in. (Groce et al., Swarm Testing, 2012.)
+func some(faults []Fault, chance *rand.Rand) (list []Fault) {
+	part := 0.2 + 0.8*chance.Float64()
+	for _, f := range faults {
+		if chance.Float64() < part {
+			list = append(list, f)
+		}
+	}
+	return list
 }
 
 // drawn is f with a value for each span.

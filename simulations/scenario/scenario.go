@@ -15,6 +15,7 @@ type Scenario struct {
 	Topics []Topic
 	Load   Load
 	Lasts  time.Duration // with faults; then they end, and all has to be well
+	Swarm  bool          // each seed has some of the faults, not all
 	Faults []Fault
 }
 
@@ -162,6 +163,9 @@ func (s Scenario) String() string {
 	}
 	fmt.Fprintf(&b, "load producers=%d idempotent=%d readers=%d\n", s.Load.Producers, s.Load.Idempotent, s.Load.Readers)
 	fmt.Fprintf(&b, "lasts %s\n", s.Lasts)
+	if s.Swarm {
+		fmt.Fprintln(&b, "swarm")
+	}
 	for _, f := range s.Faults {
 		fmt.Fprintln(&b, f)
 	}

@@ -37,6 +37,30 @@ func TestWhatIsParsedIsWrittenBack(t *testing.T) {
 	require.Equal(t, plan.String(), s.Plan(rand.New(rand.NewPCG(1, 1))).String(), "the same chance, the same plan")
 }
 
+// The plans of a swarm leave out lines, each plan others.
+func TestASwarmHasSomeOfItsFaults(t *testing.T) {
+	s, err := Find("swarm")
+	require.NoError(t, err)
+	require.True(t, s.Swarm)
+	everything := s
+	everything.Swarm = false
+	least, most := 100, 0
+	for seed := range uint64(50) {
+		plan, verbs := s.Plan(rand.New(rand.NewPCG(seed, 1))), map[string]bool{}
+		require.False(t, plan.Swarm, "a plan is its own plan")
+		for _, f := range plan.Faults {
+			verbs[f.Verb] = true
+		}
+		least, most = min(least, len(verbs)), max(most, len(verbs))
+	}
+	all := map[string]bool{}
+	for _, f := range everything.Faults {
+		all[f.Verb] = true
+	}
+	require.Less(t, least, len(all)/2)
+	require.Greater(t, most, len(all)*3/4)
+}
+
 func TestParseRefuses(t *testing.T) {
 	for line, says := range map[string]string{
 		"at 1s explode n1":          `no fault "explode"`,
@@ -49,6 +73,7 @@ func TestParseRefuses(t *testing.T) {
 		"at 1s kill n1 for=1 for=2": "said twice",
 		"load cooks=3":              `no load "cooks"`,
 		"dance":                     `"dance" is no word`,
+		"swarm 3":                   "want swarm alone",
 	} {
 		_, err := Parse("bad", play+line+"\n")
 		require.ErrorContains(t, err, says, line)

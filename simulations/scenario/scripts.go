@@ -3,7 +3,6 @@ package scenario
 import (
 	"embed"
 	"fmt"
-	"math/rand/v2"
 	"strings"
 )
 
@@ -48,18 +47,4 @@ func Find(name string) (Scenario, error) {
 		return found[0], nil
 	}
 	return Scenario{}, fmt.Errorf("no scenario %q: there are %s", name, strings.Join(names, ", "))
-}
-
-// Swarm is s with only some of its faults, drawn from chance: what is left out
-// does not hide what is in. (Groce et al., Swarm Testing, 2012.)
-func (s Scenario) Swarm(chance *rand.Rand) Scenario {
-	var some []Fault
-	part := 0.2 + 0.8*chance.Float64()
-	for _, f := range s.Faults {
-		if chance.Float64() < part {
-			some = append(some, f)
-		}
-	}
-	s.Faults = some
-	return s
 }
