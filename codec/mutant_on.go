@@ -19,6 +19,8 @@ var mutants = map[string]string{
 	"letter-not-checked":     "letters are taken whatever their checksum says",
 	"promise-by-index":       "a promise is kept by an entry of another term",
 	"unknown-is-no":          "an outcome that is not known is told as not written",
+	"empty-disk-votes":       "a founder with an empty disk votes for whoever has more",
+	"never-answered":         "whoever waits when leadership ends is not told",
 	"answered-twice":         "a reply is called twice",
 	"dedup-dropped":          "a batch that was sent again is stored again",
 	"dedup-forgets-flights":  "a batch that was sent again while the first is on its way is stored again",

@@ -183,6 +183,9 @@ func (m *Mind) forget() {
 		code = codec.Unavailable
 	}
 	for _, p := range m.pending {
+		if codec.Mutant("never-answered") {
+			break
+		}
 		m.refuse(p, codec.Errorf(code, "leadership of group %d in term %d ended before the entry was committed: it may or may not be in the log", m.cfg.Group, p.term))
 	}
 	if p := m.bundle; p != nil {

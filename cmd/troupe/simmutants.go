@@ -28,6 +28,8 @@ var likely = map[string][]string{
 	"ack-before-fsync":       {"s03-power-cut"},
 	"names-not-synced":       {"s03-power-cut"},
 	"fsync-tried-again":      {"s09-failed-fsync"},
+	"empty-disk-votes":       {"s13-lost-disk"},
+	"never-answered":         {"s21-retries", "s04-minority-with-the-old-leader"},
 	"dedup-dropped":          {"s21-retries"},
 	"dedup-forgets-flights":  {"s21-retries"},
 	"sequence-gap-taken":     {"s21-retries"},

@@ -33,6 +33,7 @@ type cluster struct {
 
 var clusterBugs = []cluster{
 	{"swarm", 8, "a follower wrote down a commit index that was about entries it was about to cut: after a crash its old end was committed", "wal: TestACommitBehindACutIsNotOfWhatIsCut"},
+	{"s13-lost-disk", 6, "a broker that had just started was elected by a founder with an empty disk, which had voted for another in that term: two leaders of the metadata", "simulations/world: TestAForgetfulFounderElectsNobody"},
 	{"s18-moves", 1, "a leader was to go by one change of replicas and alone to stay by the next, which came in the middle of the first: nobody was left to lead out of the joint configuration", "actors/replica: testdata/moves.txt"},
 	{"swarm", 1010, "a leader that was deposed and had not heard of it told a producer that its sequence was missing, for what came before was stored with the next leader", "actors/replica: testdata/producer.txt"},
 	{"s18-moves", 20018, "a producer that went to a replica which had moved away was told that its topic had been deleted", "simulations/world: TestAReplicaThatMovedAwaySendsItsClientsOn"},

@@ -222,6 +222,31 @@ func TestAForgetfulFounderHasNoVote(t *testing.T) {
 	c.write(t, c.logs[1])
 }
 
+// One that has just started has forgotten who is registered with which disk, and
+// must not be elected by a founder that has forgotten everything.
+func TestAForgetfulFounderElectsNobody(t *testing.T) {
+	c := three(t, 4)
+	behind, away, lost := c.nodes[0], c.nodes[1], c.nodes[2]
+	for _, n := range c.nodes {
+		c.kill(n, Kept)
+	}
+	require.NoError(t, lost.Disk.Wipe())
+	lost.forgetful = true
+	c.revive(lost)
+	c.revive(behind)
+	for range 60 {
+		require.NoError(t, c.w.RunFor(500*time.Millisecond))
+		for _, n := range []*Node{lost, behind} {
+			require.False(t, n.Broker.LeadsMetadata(), "%s leads the metadata", n.name)
+		}
+	}
+	c.revive(away)
+	require.NoError(t, c.w.Run(func() bool { return away.started && behind.started && lost.failure != nil }, time.Minute))
+	c.write(t, c.logs[0])
+	c.write(t, c.logs[1])
+	require.NoError(t, c.broken)
+}
+
 func (c *Cluster) leads(log codec.TopicPartition) *Node {
 	n, _ := c.leader(log)
 	return n

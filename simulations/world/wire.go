@@ -13,7 +13,8 @@ import (
 // what Raft promises is seen from outside, whatever minds think of it.
 //
 //   - Election safety: in one term of one group one replica speaks as leader.
-//   - A replica gives one vote in one term, for ever.
+//   - A replica gives one vote in one term, for ever; on another disk than its own it
+//     is none, and nobody listens to it.
 //   - Log matching: one index and term is one entry, whoever sends it.
 //   - What was said to be committed is not replaced.
 type wire struct {
@@ -35,6 +36,7 @@ type inTerm struct {
 type voteOf struct {
 	inTerm
 	replica codec.ReplicaID
+	disk    codec.UUID
 }
 
 type entryAt struct {
@@ -64,10 +66,10 @@ func (w *wire) said(letter []byte) error {
 	in := inTerm{l.Group, m.GetTerm()}
 	switch m.GetType() {
 	case raftpb.MsgVote:
-		return w.voted(voteOf{in, l.From}, l.From)
+		return w.voted(voteOf{in, l.From, l.Disk}, l.From)
 	case raftpb.MsgVoteResp:
 		if !m.GetReject() {
-			return w.voted(voteOf{in, l.From}, l.To)
+			return w.voted(voteOf{in, l.From, l.Disk}, l.To)
 		}
 	case raftpb.MsgHeartbeat, raftpb.MsgSnap, raftpb.MsgTimeoutNow:
 		return w.led(in, l.From)
