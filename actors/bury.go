@@ -41,8 +41,13 @@ func (k *keeper) bury(tomb cluster.Tombstone) {
 		return
 	}
 	k.burying[tomb.Replica] = true
-	fs, dir := k.house.fs, replicaDir(k.house.cfg.Dir, tomb.Group, tomb.Replica)
-	k.house.port.Lane(dir).Do(func() { done(wal.Delete(fs, dir)) })
+	k.remove(tomb.Group, tomb.Replica)
+}
+
+// remove takes the data of a replica away that nobody holds any more.
+func (k *keeper) remove(g codec.GroupID, r codec.ReplicaID) {
+	fs, dir := k.house.fs, replicaDir(k.house.cfg.Dir, g, r)
+	k.house.port.Lane(dir).Do(func() { k.post(&buried{g, r, wal.Delete(fs, dir)}) })
 }
 
 // epitaph is what those are told who come to a replica that is gone. Its topic
@@ -55,10 +60,14 @@ func (k *keeper) epitaph(tomb cluster.Tombstone, t *kept) *codec.Error {
 }
 
 // buried tells metadata that a tombstone's data is gone. An error of the disk
-// leaves the tombstone: the next start tries again.
+// leaves the tombstone: the next start tries again. A disk without room is tried
+// again soon, for to remove data is what makes room.
 func (k *keeper) buried(m *buried) {
 	if m.err != nil {
 		k.house.log.Error("cannot remove a deleted replica", "group", m.group, "replica", m.replica, "error", m.err)
+		if wal.IsFull(m.err) || wal.IsExhausted(m.err) {
+			k.house.clock.After(k.house.jitter(retryEvery), func() { k.post(&removeAgain{m.group, m.replica}) })
+		}
 		return
 	}
 	k.burying[m.replica] = true // until the tombstone is gone

@@ -104,6 +104,10 @@ func (k *keeper) Receive(c actor.Context) {
 		k.whenOpen(m)
 	case *passed:
 		m.done()
+	case *removeAgain:
+		if k.leaving == nil {
+			k.remove(m.group, m.replica)
+		}
 	case *prepareAgain:
 		k.prepareAgain(m)
 	case *replaceDue:

@@ -39,6 +39,12 @@ type (
 	passed struct{ done func() }
 	// prepareAgain comes some time after there was no room for a replica.
 	prepareAgain struct{ group codec.GroupID }
+	// removeAgain comes some time after the data of a replica could not be removed
+	// for want of room.
+	removeAgain struct {
+		group   codec.GroupID
+		replica codec.ReplicaID
+	}
 	// dismiss ends the actor of a replica that was buried.
 	dismiss  struct{ pid *actor.PID }
 	beat     struct{}

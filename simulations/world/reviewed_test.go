@@ -189,6 +189,30 @@ func TestWhatWasDeletedDoesNotComeBack(t *testing.T) {
 	}
 }
 
+// To remove data needs a little room on some file systems, and is what makes room:
+// it is tried again, without a new start.
+func TestWhatIsDeletedOnAFullDiskGoes(t *testing.T) {
+	s := newSolo(t)
+	require.NoError(t, s.create(nil))
+	refused := 0
+	s.n.Disk.Inject(func(c world.Call) world.Fault {
+		if c.Op == "rename" && strings.HasSuffix(c.Name, "g2-r2") && refused < 3 {
+			refused++
+			return world.ENOSPC
+		}
+		return world.None
+	})
+	require.NoError(t, s.wait(func(reply func(error)) { s.n.Broker.DeleteTopic("t", reply) }))
+	require.NoError(t, s.w.RunFor(30*time.Second))
+	require.Equal(t, 3, refused)
+	require.Empty(t, s.n.Broker.Metadata().Tombstones)
+	list, err := s.n.Disk.Mount().ReadDir(filepath.Join(s.n.Disk.Root(), "data"))
+	require.NoError(t, err)
+	for _, e := range list {
+		require.NotContains(t, e.Name, "g2-r2")
+	}
+}
+
 // A vote whose fsync failed is found in the page cache by the next process. If
 // that goes on with it, a loss of power must not take it back.
 func TestAVoteOfAFailedFsync(t *testing.T) {
