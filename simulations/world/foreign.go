@@ -2,11 +2,13 @@ package world
 
 import (
 	"fmt"
+	"io/fs"
 	"maps"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // Foreign lets a library change files of dir by calls of its own, and then
@@ -45,7 +47,7 @@ func (m *mount) foreign(name, what string, do func() error) error {
 			return lerr
 		}
 		if full {
-			err = ENOSPC.err("write", name)
+			err = &fs.PathError{Op: "write", Path: name, Err: syscall.ENOSPC} // as os.File says it: a library tells it from an fsync that fails
 		}
 	}
 	if what == "append" {
