@@ -37,10 +37,10 @@ func (c *Cluster) clerk(name string) {
 func (c *Cluster) claim(n *Node, topic codec.Topic, make bool) {
 	at := len(c.claims)
 	c.claims = append(c.claims, check.Claim{Name: string(topic), Make: make, Call: c.moment(), Outcome: check.Unknown})
-	life := n.Life
+	paid := c.debts.owe(n, c.claims[at].String())
 	told := func(err error) {
 		one := &c.claims[at]
-		if life.dead || one.Return != 0 {
+		if !paid() {
 			return
 		}
 		one.Return = c.moment()

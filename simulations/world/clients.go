@@ -18,25 +18,23 @@ const clientWaits = 2 * time.Second
 var errNobody = codec.Errorf(codec.Unavailable, "no leader is known")
 
 // produce sends one batch to whoever leads the log; done is called when its
-// outcome is known, or never will be.
-func (c *Cluster) produce(log codec.TopicPartition, records int, done func()) {
+// outcome is known, or never will be. at is where its records stand in the history.
+func (c *Cluster) produce(log codec.TopicPartition, records int, done func()) (at []int) {
 	var b codec.Builder
-	at := c.story.records(&b, log, records)
+	at = c.story.records(&b, log, records)
 	p, err := b.Build(codec.NoCompression)
 	if err != nil {
 		panic("world: build a batch: " + err.Error())
 	}
-	c.waiting++
 	c.send(log, append(codec.Batch(nil), p...), func(p codec.Produced, err error) {
-		c.waiting--
 		c.story.told(at, p, err)
 		c.suspicious("produce", err)
 		done()
 	}, func() {
-		c.waiting--
 		c.story.forgotten(at)
 		done()
 	})
+	return at
 }
 
 // send hands a batch over, as a client with its own connection does: reply is
@@ -56,7 +54,7 @@ func (c *Cluster) send(log codec.TopicPartition, b codec.Batch, reply func(codec
 		c.w.After(time.Millisecond, "client", func() { reply(codec.Produced{}, errNobody) })
 		return
 	}
-	life, over, told := node.Life, false, false
+	life, over := node.Life, false
 	once := func(f func()) {
 		if !over {
 			over = true
@@ -71,12 +69,11 @@ func (c *Cluster) send(log codec.TopicPartition, b codec.Batch, reply func(codec
 			return // it never came there
 		}
 	}
+	paid := c.debts.owe(node, "a batch to "+log.String())
 	err := h.Produce(context.Background(), b, func(p codec.Produced, err error) {
-		if told {
-			c.fail(fmt.Errorf("a batch to %s was answered twice, the second time: offset %d, %v", log, p.Base, err))
+		if !paid() {
 			return
 		}
-		told = true
 		if err == nil { // the memory is its owner's again, who writes something else there
 			for i := range b {
 				b[i] = 0xdb
@@ -90,6 +87,7 @@ func (c *Cluster) send(log codec.TopicPartition, b codec.Batch, reply func(codec
 		})
 	})
 	if err != nil {
+		paid()
 		c.w.After(wayLeast, "client", func() { once(func() { reply(codec.Produced{}, err) }) })
 	}
 }

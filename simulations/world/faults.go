@@ -2,6 +2,7 @@ package world
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/troupe-mq/troupe/codec"
@@ -147,18 +148,41 @@ func (c *Cluster) strikeDisk(f scenario.Fault) {
 			c.w.After(f.For(c.upTo(8*time.Second)), "nemesis", func() { n.Disk.SetCapacity(0) })
 		case "fault":
 			kind := faultNamed(f.Args[1])
-			n.Disk.FailCall(c.chance.IntN(40), kind)
-			if kind == ENOSPC {
-				return
-			}
+			c.failSoon(n, kind, f.With["call"])
 			c.later(f.For(time.Second+c.upTo(15*time.Second)), func() {
-				if n.Life == life && n.Up() {
+				if n.Life == life && n.Up() && life.wounded {
 					c.kill(n, c.mode(""))
 					c.reviveIn(n, c.upTo(3*time.Second))
 				}
 			})
 		}
 	}
+}
+
+// failSoon has one of the next calls of a node's disk fail: the first of the kind
+// op behind a few others, or whichever comes then; of those that take no room none
+// says that there is none. What fails otherwise ends something until the process
+// is started again; so does an fsync in any case, and what may have been one.
+func (c *Cluster) failSoon(n *Node, kind Fault, op string) {
+	from, over := n.Disk.Calls()+c.chance.IntN(40), false
+	n.Disk.Inject(func(call Call) Fault {
+		if over || call.Seq < from || op != "" && call.Op != op || kind == ENOSPC && !takesRoom(call.Op) {
+			return None
+		}
+		over = true
+		c.struck[kind.String()+" "+call.Op]++
+		n.Life.wounded = n.Life.wounded || kind != ENOSPC || strings.HasPrefix(call.Op, "sync") || strings.HasPrefix(call.Op, "foreign")
+		return kind
+	})
+}
+
+// takesRoom says whether a call may find the disk full.
+func takesRoom(op string) bool {
+	switch op {
+	case "read", "readdir", "size", "free", "lock", "close", "remove", "removeall":
+		return false
+	}
+	return true
 }
 
 func faultNamed(word string) Fault {
@@ -216,8 +240,20 @@ func (c *Cluster) strikeMove() {
 		nodes = append(nodes, one.name)
 	}
 	c.atlas.moving++
+	over := false
+	once := func() { // its answer is lost with its process
+		if !over {
+			over = true
+			c.atlas.moving--
+		}
+	}
+	n.Life.OnKill(once)
+	paid := c.debts.owe(n, fmt.Sprintf("a move of %s to %v", log, nodes))
 	n.Broker.ChangeReplicas(log, nodes, func(err error) {
-		c.atlas.moving--
+		if !paid() {
+			return
+		}
+		once()
 		c.w.Note("nemesis", fmt.Sprintf("%s goes to %v: %s", log, nodes, codec.CodeOf(err)), 0)
 	})
 }

@@ -73,7 +73,12 @@ func (f *faithful) begin() {
 		f.live()
 	}
 	n.Life.OnKill(func() { once(0, errNobody) })
-	n.Broker.NewProducer(once)
+	paid := f.c.debts.owe(n, "the id of a producer")
+	n.Broker.NewProducer(func(id int64, err error) {
+		if paid() {
+			once(id, err)
+		}
+	})
 }
 
 func (f *faithful) live() {

@@ -27,6 +27,8 @@ type Life struct {
 	boxes  []*mailbox // to be woken then
 	skew   time.Duration
 	slow   time.Duration // more, for each job of the disk
+
+	wounded bool // a call of its disk failed or hung: some of it ended for good
 }
 
 // Life begins a life. name must tell apart all lives of the World, n1.1 and
