@@ -23,7 +23,7 @@ func (c *Cluster) clerk(name string) {
 		if c.calm {
 			return
 		}
-		topic := codec.Topic(fmt.Sprintf("x%d", chance.IntN(clerkNames)))
+		topic := clerkName(chance.IntN(clerkNames))
 		if n := c.any(); n != nil && claims[topic] < clerkMost {
 			claims[topic]++
 			c.claim(n, topic, chance.IntN(2) == 0)
@@ -32,6 +32,8 @@ func (c *Cluster) clerk(name string) {
 	}
 	c.w.After(time.Duration(chance.IntN(500))*time.Millisecond, name, next)
 }
+
+func clerkName(i int) codec.Topic { return codec.Topic(fmt.Sprintf("x%d", i)) }
 
 // claim asks one node. Its answer is lost with its process.
 func (c *Cluster) claim(n *Node, topic codec.Topic, make bool) {

@@ -125,9 +125,17 @@ func (c *Cluster) producer(name string) {
 	})
 }
 
-// reader reads one log from a random place on, from any replica, again and
-// again.
-func (c *Cluster) reader(name string) {
+// reader reads one log, from any replica, again and again: from a random place on,
+// or from where it has come to, at whatever replica that was.
+func (c *Cluster) reader(name string) { c.readOn(name, map[codec.TopicPartition]*place{}) }
+
+// place is where a reader has come to in a log.
+type place struct {
+	session string
+	next    codec.Offset
+}
+
+func (c *Cluster) readOn(name string, places map[codec.TopicPartition]*place) {
 	c.w.After(time.Duration(1+c.chance.IntN(300))*time.Millisecond, name, func() {
 		if c.calm {
 			return
@@ -135,20 +143,33 @@ func (c *Cluster) reader(name string) {
 		log := c.logs[c.chance.IntN(len(c.logs))]
 		if n := c.any(); n != nil {
 			if h, err := n.Broker.Partition(log); err == nil {
-				unlessHung(func() { c.readSome(h, log, name) })
+				if unlessHung(func() { c.readSome(n, h, log, name, places) }) {
+					delete(places, log) // some of it was read
+				}
 			}
 		}
-		c.reader(name)
+		c.readOn(name, places)
 	})
 }
 
-func (c *Cluster) readSome(h *actors.Handle, log codec.TopicPartition, name string) {
+func (c *Cluster) readSome(n *Node, h *actors.Handle, log codec.TopicPartition, name string, places map[codec.TopicPartition]*place) {
 	start, high, err := h.Bounds()
+	c.look(n)
+	if err == nil {
+		c.bounds(n, log, start, high)
+	}
 	if err != nil || high <= start { // just behind a snapshot the start may lie above
 		return
 	}
-	from := start + codec.Offset(c.chance.Int64N(int64(high-start)))
-	err = c.readAll(h, log, c.story.newSession(name), from, min(high, from+readAtOnce))
+	p := places[log]
+	if p == nil || p.next < start || c.chance.IntN(3) == 0 {
+		p = &place{c.story.newSession(name), start + codec.Offset(c.chance.Int64N(int64(high-start)))}
+		places[log] = p
+	}
+	// This replica may be behind where another was: then there is nothing.
+	if p.next, err = c.readAll(h, log, p.session, p.next, min(high, p.next+readAtOnce)); err != nil {
+		delete(places, log)
+	}
 	if !errors.Is(err, codec.E(codec.OffsetOutOfRange)) {
 		c.suspicious("read", err)
 	}

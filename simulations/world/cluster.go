@@ -38,14 +38,15 @@ type Cluster struct {
 	debts     debts          // answers that brokers owe
 	claims    []check.Claim
 	moments   int64
-	undecided int                                              // searches for an order of claims or appends that took too long
-	raw       map[codec.TopicPartition]map[codec.Offset]uint32 // of each batch, as some replica has it
+	undecided int // searches for an order of claims or appends that took too long
+	truths    truths
+	raw       map[codec.TopicPartition]map[codec.Offset]rawBatch // as some replica has it
 }
 
 // newCluster makes n nodes named n1, n2 and so on, none of them started.
 func newCluster(w *World, n int) (*Cluster, error) {
 	c := &Cluster{w: w, net: w.Net(), chance: w.Rand("cluster"), story: newStory(w, "story"), struck: map[string]int{}, ids: map[int64]bool{}, seen: map[actors.Seen]int{},
-		raw: map[codec.TopicPartition]map[codec.Offset]uint32{}}
+		raw: map[codec.TopicPartition]map[codec.Offset]rawBatch{}, truths: newTruths()}
 	c.atlas.c, c.debts.c = c, c
 	c.founding.Cluster = codec.UUID{0: 0xc1, 15: 1}
 	every := []codec.Index{5, 20, 100, 0}[w.Rand("knobs").IntN(4)]
@@ -241,6 +242,9 @@ func (c *Cluster) settle(within time.Duration) error {
 	if err := c.run(c.buried, within); err != nil {
 		return fmt.Errorf("what was deleted does not go: %w", err)
 	}
+	if err := c.run(func() bool { return c.tidy() == "" }, within); err != nil {
+		return fmt.Errorf("%s: %w", c.tidy(), err)
+	}
 	for _, log := range c.logs {
 		if err := c.converge(log, within); err != nil {
 			return err
@@ -249,6 +253,7 @@ func (c *Cluster) settle(within time.Duration) error {
 			return err
 		}
 	}
+	c.named()
 	c.fail(c.atlas.judge())
 	return c.broken
 }
@@ -389,7 +394,7 @@ func (c *Cluster) converge(log codec.TopicPartition, within time.Duration) error
 			return err
 		}
 		c.story.history.Start[log] = max(start, c.story.history.Start[log])
-		err = c.readAll(h, log, c.story.newSession(fmt.Sprintf("last reading of replica %d", i)), start, high)
+		_, err = c.readAll(h, log, c.story.newSession(fmt.Sprintf("last reading of replica %d", i)), start, high)
 		if codec.CodeOf(err) == codec.NotLeader && c.atlas.damageOf(nodes[i], log) != nil {
 			// It is found, and not served; the others have it.
 			err = c.run(func() bool { return c.atlas.excused(nodes[i], log) }, within)
@@ -397,8 +402,9 @@ func (c *Cluster) converge(log codec.TopicPartition, within time.Duration) error
 		if err != nil {
 			return fmt.Errorf("last reading of %s: %w", log, err)
 		}
+		c.look(nodes[i])
 	}
-	return nil
+	return c.kept(log, c.story.history.Start[log])
 }
 
 // compare holds what replicas derived from their logs against each other, once
@@ -441,25 +447,32 @@ func (c *Cluster) compare(log codec.TopicPartition, handles []*actors.Handle, wi
 	return nil
 }
 
-// readAll reads [from, limit) of one replica as one session.
-func (c *Cluster) readAll(h *actors.Handle, log codec.TopicPartition, session string, from, limit codec.Offset) error {
+// readAll reads [from, limit) of one replica as one session, and what else is in the
+// last batch: next is behind it.
+func (c *Cluster) readAll(h *actors.Handle, log codec.TopicPartition, session string, from, limit codec.Offset) (next codec.Offset, err error) {
 	for from < limit {
 		call := c.story.moment()
 		p, err := h.Read(nil, from, 1+c.chance.IntN(30<<10))
 		if err != nil {
-			return err
+			return from, err
 		}
 		if len(p) == 0 {
-			return fmt.Errorf("read of %s at %d gave nothing below the watermark %d", log, from, limit)
+			return from, fmt.Errorf("read of %s at %d gave nothing below the watermark %d", log, from, limit)
 		}
 		if err := c.sameBytes(log, p); err != nil {
-			return err
+			return from, err
 		}
 		if from, err = c.story.took(log, session, call, from, p); err != nil {
-			return err
+			return from, err
 		}
 	}
-	return nil
+	return from, nil
+}
+
+// rawBatch stands for the bytes of a batch.
+type rawBatch struct {
+	crc   uint32
+	bytes int
 }
 
 // sameBytes holds batches against what any replica ever served at their offsets:
@@ -467,13 +480,13 @@ func (c *Cluster) readAll(h *actors.Handle, log codec.TopicPartition, session st
 func (c *Cluster) sameBytes(log codec.TopicPartition, p []byte) error {
 	have := c.raw[log]
 	if have == nil {
-		have = map[codec.Offset]uint32{}
+		have = map[codec.Offset]rawBatch{}
 		c.raw[log] = have
 	}
 	for len(p) > 0 {
 		b := codec.Batch(p)
 		b = b[:b.Size()]
-		is := codec.CRC32C(b)
+		is := rawBatch{codec.CRC32C(b), len(b)}
 		if was, known := have[b.BaseOffset()]; known && was != is {
 			return fmt.Errorf("%s: the batch at offset %d is not the bytes that it was", log, b.BaseOffset())
 		}

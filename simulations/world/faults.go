@@ -26,7 +26,9 @@ func (c *Cluster) strike(f scenario.Fault) {
 		c.strikeDisk(f)
 	case "clock":
 		for _, n := range c.targets(f.Args[0]) {
-			n.Life.Skew(f.Duration("by", time.Hour))
+			by := f.Duration("by", time.Hour)
+			n.Life.Skew(by)
+			c.truths.behind, c.truths.ahead = min(c.truths.behind, by), max(c.truths.ahead, by)
 		}
 	case "rot":
 		c.strikeRot(f)
@@ -220,7 +222,9 @@ func (c *Cluster) strikeTrim() {
 	if err != nil || high <= start {
 		return
 	}
-	h.Trim(start+codec.Offset(c.chance.Int64N(int64(high-start))), func(codec.Offset, error) {})
+	to := start + codec.Offset(c.chance.Int64N(int64(high-start)))
+	c.truths.asked[log] = max(c.truths.asked[log], to)
+	h.Trim(to, func(codec.Offset, error) {})
 }
 
 // strikeMove has the replicas of a log go to other nodes: to as many as there
