@@ -70,7 +70,11 @@ func (p *Partition) retain() {
 	if s.retentionTime > 0 {
 		oldest = p.house.clock.Now() - s.retentionTime
 	}
-	if start := p.disk.index.RetentionStart(oldest, s.retentionBytes); start > p.disk.index.Start() {
+	start := p.disk.index.RetentionStart(oldest, s.retentionBytes)
+	if codec.Mutant("unexpired-goes") {
+		start = p.disk.index.View().HighWatermark()
+	}
+	if start > p.disk.index.Start() {
 		p.propose(&propose{data: codec.AppendStartEntry(nil, start), reply: func(_ any, err error) {
 			if err == nil {
 				p.dropBelowStart()

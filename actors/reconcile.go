@@ -3,6 +3,7 @@ package actors
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/troupe-mq/troupe/cluster"
 	"github.com/troupe-mq/troupe/codec"
@@ -13,6 +14,9 @@ import (
 // is kept here. It may run at any time, any number of times.
 func (k *keeper) reconcile() {
 	s := k.published.Load()
+	if s != nil && codec.Mutant("tombstone-not-looked-at") {
+		k.removeUnknown(s)
+	}
 	if s == nil || k.leaving != nil || !k.metadataServes() {
 		return
 	}
@@ -26,6 +30,22 @@ func (k *keeper) reconcile() {
 	k.initializeAll()
 	k.publishTable(s)
 	k.tellWaiting()
+}
+
+// removeUnknown is the bug of a mutant: what the metadata does not mention is
+// removed, though nothing says that it may be.
+func (k *keeper) removeUnknown(s *cluster.State) {
+	names, _ := k.house.fs.ReadDir(k.house.cfg.Dir)
+	for _, e := range names {
+		var g codec.GroupID
+		var r codec.ReplicaID
+		if n, _ := fmt.Sscanf(e.Name, "g%d-r%d", &g, &r); n < 2 || g == codec.MetadataGroup || strings.Contains(e.Name, ".") ||
+			slices.ContainsFunc(s.On(k.house.node), func(a cluster.Assignment) bool { return a.Replica == r }) {
+			continue
+		}
+		fs, dir := k.house.fs, replicaDir(k.house.cfg.Dir, g, r)
+		k.house.port.Lane(dir).Do(func() { _ = wal.Delete(fs, dir) })
+	}
 }
 
 // keep takes one replica a step further.

@@ -186,6 +186,13 @@ func (m *Mind) forget() {
 		if codec.Mutant("never-answered") {
 			break
 		}
+		if codec.Mutant("deposed-leader-says-yes") {
+			for i := range p.items {
+				it := &p.items[i]
+				m.tell(it, Answer{Token: it.token, Index: 1, Base: it.desc.BaseOffset, AppendTime: it.desc.AppendTime})
+			}
+			continue
+		}
 		m.refuse(p, codec.Errorf(code, "leadership of group %d in term %d ended before the entry was committed: it may or may not be in the log", m.cfg.Group, p.term))
 	}
 	if p := m.bundle; p != nil {
