@@ -60,22 +60,21 @@ var Verbs = map[string]struct {
 	"bridge":   {0, []string{"for"}, "two parts, and one node that hears both"},
 	"lossy":    {1, []string{"loss", "double", "garbled", "mixed", "slow", "for"}, "the links of a node lose, double, garble, mix and slow letters"},
 	"stall":    {1, []string{"for"}, "what is sent to the node waits"},
-	"fault":    {2, []string{"for"}, "one of the node's next disk calls fails: EIO, ENOSPC or hang; for= until it is started anew"},
+	"fault":    {2, []string{"call", "for"}, "one of the node's next disk calls fails: EIO, ENOSPC or hang; call= of which kind, sync for instance; for= until it is started anew"},
 	"fill":     {1, []string{"for"}, "the node's disk is full"},
 	"slow":     {1, []string{"by", "for"}, "every job of the node's disk takes so much longer"},
 	"rot":      {1, []string{"file", "how", "disk", "for"}, "the node is killed, and a piece of a file rots: file= wal, segment, hard, snapshot, identity, metadata, any; how= bit, sector, page"},
 	"lose":     {1, []string{"for"}, "the node is killed and its directory is lost; it comes back with an empty one, for= later"},
 	"swap":     {2, []string{"for"}, "two nodes are killed, and start on each other's disk; then on their own again"},
-	"clock":    {1, []string{"by"}, "the node's clock jumps"},
+	"clock":    {1, []string{"by", "drift"}, "the node's clock jumps; or, with drift=0.1, goes so much faster from then on, timers too"},
 	"transfer": {0, nil, "the leadership of a log is handed to another replica"},
 	"trim":     {0, nil, "the start of a log is moved"},
-	"retain":   {0, nil, "old segments go"},
 	"move":     {0, nil, "a replica of a log goes from one node to another"},
 	"alter":    {0, nil, "the settings of a topic change"},
 }
 
 // Kinds of targets that a Fault may name beside nodes, n1 and so on.
-var targets = []string{"any", "leader", "follower", "metadata", "all", "minority"}
+var targets = []string{"any", "leader", "follower", "metadata", "all", "most", "minority"}
 
 // check says what is wrong with a fault.
 func (f Fault) check(nodes int) error {

@@ -9,27 +9,30 @@ import (
 	"github.com/troupe-mq/troupe/simulations/scenario"
 )
 
-// strike does what one line of a scenario says, and has it undone in time.
+// strike does what one line of a scenario says, and has it undone in time. Only
+// what met somebody counts as having happened; what strikes later counts then.
 func (c *Cluster) strike(f scenario.Fault) {
 	c.w.Note("nemesis", f.String(), 0)
-	c.struck[f.Verb]++
+	met := func(somebody bool) {
+		if somebody {
+			c.struck[f.Verb]++
+		}
+	}
 	switch f.Verb {
 	case "kill":
-		c.strikeKill(c.targets(f.Args[0]), f)
+		met(c.strikeKill(c.targets(f.Args[0]), f))
 	case "power":
-		c.strikeKill(c.nodes, f)
+		met(c.strikeKill(c.nodes, f))
 	case "pause":
-		c.strikePause(f)
+		met(c.strikePause(f))
 	case "cut", "isolate", "split", "bridge", "lossy", "stall":
-		c.strikeNet(f)
-	case "fault", "fill", "slow":
-		c.strikeDisk(f)
+		met(c.strikeNet(f))
+	case "fault":
+		c.strikeFault(f)
+	case "fill", "slow":
+		met(c.strikeDisk(f))
 	case "clock":
-		for _, n := range c.targets(f.Args[0]) {
-			by := f.Duration("by", time.Hour)
-			n.Life.Skew(by)
-			c.truths.behind, c.truths.ahead = min(c.truths.behind, by), max(c.truths.ahead, by)
-		}
+		met(c.strikeClock(f))
 	case "rot":
 		c.strikeRot(f)
 	case "lose":
@@ -37,13 +40,13 @@ func (c *Cluster) strike(f scenario.Fault) {
 	case "swap":
 		c.strikeSwap(f)
 	case "transfer":
-		c.strikeTransfer()
+		met(c.strikeTransfer())
 	case "trim":
-		c.strikeTrim()
+		met(c.strikeTrim())
 	case "move":
-		c.strikeMove()
+		met(c.strikeMove())
 	case "alter":
-		c.strikeAlter()
+		met(c.strikeAlter())
 	default:
 		c.fail(fmt.Errorf("the world cannot do %q yet", f.Verb))
 	}
@@ -77,6 +80,8 @@ func (c *Cluster) targets(word string) (list []*Node) {
 				break
 			}
 		}
+	case "most":
+		list = c.shuffled()[1:]
 	case "minority":
 		list = c.shuffled()[:(len(c.nodes)-1)/2]
 	case "any":
@@ -99,11 +104,28 @@ func (c *Cluster) shuffled() []*Node {
 	return list
 }
 
-func (c *Cluster) strikeKill(list []*Node, f scenario.Fault) {
+func (c *Cluster) strikeKill(list []*Node, f scenario.Fault) (met bool) {
 	for _, n := range list {
+		met = met || n.Up()
 		c.kill(n, c.mode(f.With["disk"]))
 		c.reviveIn(n, f.For(c.upTo(3*time.Second)))
 	}
+	return met
+}
+
+// strikeClock has clocks jump, or go faster or slower than time from now on.
+func (c *Cluster) strikeClock(f scenario.Fault) (met bool) {
+	for _, n := range c.targets(f.Args[0]) {
+		met = true
+		if rate := f.Float("drift"); rate != 0 {
+			n.Life.Drift(rate)
+			continue
+		}
+		by := f.Duration("by", time.Hour)
+		n.Life.Skew(by)
+		c.truths.behind, c.truths.ahead = min(c.truths.behind, by), max(c.truths.ahead, by)
+	}
+	return met
 }
 
 // mode is what a crash leaves of what was not fsynced.
@@ -128,18 +150,20 @@ func (c *Cluster) upTo(d time.Duration) time.Duration {
 
 func (c *Cluster) reviveIn(n *Node, d time.Duration) { c.later(d, func() { c.revive(n) }) }
 
-func (c *Cluster) strikePause(f scenario.Fault) {
+func (c *Cluster) strikePause(f scenario.Fault) (met bool) {
 	for _, n := range c.targets(f.Args[0]) {
+		met = true
 		life := n.Life
 		life.Pause()
 		c.w.After(f.For(c.upTo(6*time.Second)), "nemesis", life.Resume)
 	}
+	return met
 }
 
-// strikeDisk lays a fault of a disk. Some failures end a replica until its
-// process is started again, so that follows.
-func (c *Cluster) strikeDisk(f scenario.Fault) {
+// strikeDisk makes a disk slow or full.
+func (c *Cluster) strikeDisk(f scenario.Fault) (met bool) {
 	for _, n := range c.targets(f.Args[0]) {
+		met = true
 		life := n.Life
 		switch f.Verb {
 		case "slow":
@@ -148,16 +172,23 @@ func (c *Cluster) strikeDisk(f scenario.Fault) {
 		case "fill":
 			n.Disk.SetCapacity(n.Disk.Used() + int64(c.chance.IntN(200<<10)))
 			c.w.After(f.For(c.upTo(8*time.Second)), "nemesis", func() { n.Disk.SetCapacity(0) })
-		case "fault":
-			kind := faultNamed(f.Args[1])
-			c.failSoon(n, kind, f.With["call"])
-			c.later(f.For(time.Second+c.upTo(15*time.Second)), func() {
-				if n.Life == life && n.Up() && life.wounded {
-					c.kill(n, c.mode(""))
-					c.reviveIn(n, c.upTo(3*time.Second))
-				}
-			})
 		}
+	}
+	return met
+}
+
+// strikeFault has a call of a disk fail. Some failures end a replica until its
+// process is started again, so that follows.
+func (c *Cluster) strikeFault(f scenario.Fault) {
+	for _, n := range c.targets(f.Args[0]) {
+		life := n.Life
+		c.failSoon(n, faultNamed(f.Args[1]), f.With["call"])
+		c.later(f.For(time.Second+c.upTo(15*time.Second)), func() {
+			if n.Life == life && n.Up() && life.wounded {
+				c.kill(n, c.mode(""))
+				c.reviveIn(n, c.upTo(3*time.Second))
+			}
+		})
 	}
 }
 
@@ -197,43 +228,45 @@ func faultNamed(word string) Fault {
 }
 
 // strikeTransfer hands the leadership of a log to another of its replicas.
-func (c *Cluster) strikeTransfer() {
+func (c *Cluster) strikeTransfer() (met bool) {
 	log := c.logs[c.chance.IntN(len(c.logs))]
 	lead, h := c.leader(log)
 	if lead == nil {
-		return
+		return false
 	}
 	for _, n := range c.shuffled() {
 		if n != lead {
 			h.Transfer(n.name)
-			return
+			return true
 		}
 	}
+	return false
 }
 
 // strikeTrim moves the start of a log.
-func (c *Cluster) strikeTrim() {
+func (c *Cluster) strikeTrim() (met bool) {
 	log := c.logs[c.chance.IntN(len(c.logs))]
 	_, h := c.leader(log)
 	if h == nil {
-		return
+		return false
 	}
 	start, high, err := h.Bounds()
 	if err != nil || high <= start {
-		return
+		return false
 	}
 	to := start + codec.Offset(c.chance.Int64N(int64(high-start)))
 	c.truths.asked[log] = max(c.truths.asked[log], to)
 	h.Trim(to, func(codec.Offset, error) {})
+	return true
 }
 
 // strikeMove has the replicas of a log go to other nodes: to as many as there
 // were most of the time, drawn anew.
-func (c *Cluster) strikeMove() {
+func (c *Cluster) strikeMove() (met bool) {
 	log := c.logs[c.chance.IntN(len(c.logs))]
 	n, list := c.any(), c.shuffled()
 	if n == nil || c.atlas.used() {
-		return
+		return false
 	}
 	replicas := c.replicas
 	if c.chance.IntN(5) == 0 {
@@ -260,14 +293,17 @@ func (c *Cluster) strikeMove() {
 		once()
 		c.w.Note("nemesis", fmt.Sprintf("%s goes to %v: %s", log, nodes, codec.CodeOf(err)), 0)
 	})
+	return true
 }
 
 // strikeAlter changes a setting of a topic to what does not matter.
-func (c *Cluster) strikeAlter() {
-	if n := c.any(); n != nil {
+func (c *Cluster) strikeAlter() (met bool) {
+	n := c.any()
+	if n != nil {
 		settings := map[string]string{"retention.time": fmt.Sprintf("%dh", 100+c.chance.IntN(100))}
 		n.Broker.AlterTopic(codec.AlterTopic{Topic: c.logs[0].Topic, Settings: settings}, func(codec.TopicDescription, error) {})
 	}
+	return n != nil
 }
 
 // metadataLeader is the node that leads the metadata.

@@ -26,6 +26,8 @@ type Life struct {
 	held   []func()   // what was due while it stood still
 	boxes  []*mailbox // to be woken then
 	skew   time.Duration
+	drift  float64 // of the clock, a part of the time since then
+	since  codec.Millis
 	slow   time.Duration // more, for each job of the disk
 
 	wounded bool // a call of its disk failed or hung: some of it ended for good
@@ -91,16 +93,28 @@ func (l *Life) when(f func()) {
 }
 
 // Skew sets the life's clock so much ahead of the World's, or behind.
-func (l *Life) Skew(by time.Duration) { l.skew = by }
+func (l *Life) Skew(by time.Duration) { l.skew, l.drift = by, 0 }
+
+// Drift has the life's clock, and all that it times, go faster than the World's by
+// a part, 0.1 for instance, or slower.
+func (l *Life) Drift(rate float64) {
+	l.skew = time.Duration(l.Now()-l.w.Now()) * time.Millisecond
+	l.drift, l.since = rate, l.w.Now()
+}
 
 // Slow makes every job of the life's disk take so much longer.
 func (l *Life) Slow(by time.Duration) { l.slow = by }
 
 // Now is the time as the life's clock has it.
-func (l *Life) Now() codec.Millis { return l.w.Now() + codec.Millis(l.skew.Milliseconds()) }
+func (l *Life) Now() codec.Millis {
+	return l.w.Now() + codec.Millis(l.skew.Milliseconds()) + codec.Millis(l.drift*float64(l.w.Now()-l.since))
+}
 
 // After does f when d has passed, if the life is not dead by then.
 func (l *Life) After(d time.Duration, f func()) (cancel func()) {
+	if l.drift != 0 {
+		d = time.Duration(float64(d) / (1 + l.drift))
+	}
 	return l.w.After(d, l.name, func() { l.when(f) })
 }
 

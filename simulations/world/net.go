@@ -172,7 +172,9 @@ func (n *Net) deliver(way *Way, from *Node, life *Life, dest *Node, there *Life,
 	}
 	at := n.w.Elapsed() + delay
 	if way.Mixed && n.chance.IntN(3) == 0 {
-		n.Swapped++
+		if at < way.last {
+			n.Swapped++
+		}
 	} else {
 		at = max(at, way.last)
 		way.last = at

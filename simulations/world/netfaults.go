@@ -8,7 +8,7 @@ import (
 )
 
 // strikeNet spoils some ways between nodes, for a time.
-func (c *Cluster) strikeNet(f scenario.Fault) {
+func (c *Cluster) strikeNet(f scenario.Fault) (met bool) {
 	ways := c.waysOf(f)
 	for _, w := range ways {
 		way := c.net.Way(w[0], w[1])
@@ -27,6 +27,7 @@ func (c *Cluster) strikeNet(f scenario.Fault) {
 			c.net.Mend(w[0], w[1])
 		}
 	})
+	return len(ways) > 0
 }
 
 // waysOf are the ways that a fault of the net spoils.

@@ -59,6 +59,11 @@ func Play(s scenario.Scenario, seed uint64, trace io.Writer) (o Outcome, err err
 	defer func() { err = errors.Join(err, c.close()) }()
 	o.Seed, o.Plan = seed, s.Plan(PlanChance(seed))
 	err = c.play(o.Plan)
+	for what, n := range map[string]int{"letters lost": c.net.Lost, "letters doubled": c.net.Doubled, "letters overtaken": c.net.Swapped, "letters garbled": c.net.Garbled} {
+		if n > 0 {
+			c.struck[what] = n
+		}
+	}
 	o.Hash, o.Steps, o.Virtual, o.Kills, o.Struck, o.Letters = w.Hash(), w.Steps(), w.Elapsed(), c.kills, c.struck, c.net.Sent
 	o.Seen = c.seen
 	o.Acked, o.Unknown, o.Failed, o.Read, o.Repeats = c.story.acked, c.story.unknown, c.story.failed, c.story.read, c.repeats

@@ -27,7 +27,7 @@ func (c *Cluster) strikeLose(f scenario.Fault) {
 		c.fail(n.Disk.Wipe())
 		c.atlas.lost = append(c.atlas.lost, n)
 		n.forgetful = c.chance.IntN(2) == 0
-		c.struck["lost"]++
+		c.struck["lose"]++
 		c.reviveIn(n, f.For(c.upTo(5*time.Second)))
 	}
 }
@@ -50,7 +50,7 @@ func (c *Cluster) strikeSwap(f scenario.Fault) {
 		c.exchange(s)
 		s.before = s.prints()
 		c.atlas.apart = append(c.atlas.apart, s)
-		c.struck["swapped"]++
+		c.struck["swap"]++
 		c.revive(a)
 		c.revive(b)
 		c.later(f.For(500*time.Millisecond+c.upTo(3*time.Second)), func() { c.together(s) })
