@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -35,6 +36,27 @@ func TestMetadataThatIsOlderRemovesNothing(t *testing.T) {
 	h, err := b.Partition(codec.TopicPartition{Topic: "t", Partition: 2})
 	require.NoError(t, err)
 	require.NoError(t, (&stage{handle: h}).produce(batchOf(t, 1, 10)).err)
+	closeBroker(t, b)
+}
+
+// What a broker says for its replicas from another disk than the one that it is
+// registered with is not heard: what that promised is forgotten.
+func TestAStrangeDiskIsNotHeard(t *testing.T) {
+	b := startBroker(t, t.TempDir())
+	whole := *b.published.Load()
+	own, strange := codec.UUID{15: 1}, codec.UUID{15: 2}
+	s := whole
+	s.Nodes = map[codec.NodeID]cluster.Node{"other": {Name: "other", Disk: own, Epoch: 1}}
+	b.published.Store(&s)
+	id, _ := b.Identity()
+	hear := func(from codec.NodeID, disk codec.UUID) error {
+		l := codec.RaftLetter{Cluster: id, Disk: disk, Group: 99, From: 2, To: 1}
+		return b.hear(from, slices.Concat(l.Encode()...))
+	}
+	require.NoError(t, hear("other", own))
+	require.ErrorContains(t, hear("other", strange), "is registered with")
+	require.NoError(t, hear("new", strange), "nobody is registered under that name")
+	b.published.Store(&whole)
 	closeBroker(t, b)
 }
 
