@@ -75,3 +75,15 @@ func TestABrokerClosesAtAnyMoment(t *testing.T) {
 		cancel()
 	}
 }
+
+// descriptorsOf is how many descriptors of this process are of one file.
+func descriptorsOf(t *testing.T, name string) (n int) {
+	list, err := os.ReadDir("/proc/self/fd")
+	require.NoError(t, err)
+	for _, e := range list {
+		if to, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil && to == name {
+			n++
+		}
+	}
+	return n
+}

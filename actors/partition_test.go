@@ -379,6 +379,7 @@ func TestAPanicReopensFromDisk(t *testing.T) {
 	o := s.produce(batchOf(t, 5, 100))
 	require.NoError(t, o.err)
 	require.Equal(t, codec.Offset(5), o.Base)
+	require.Equal(t, 1, descriptorsOf(t, filepath.Join(s.seat.dir, "hard")), "of two logs on one directory the first is closed before the second is opened")
 	s.end()
 }
 
