@@ -32,7 +32,7 @@ const (
 // SeenPanic, which none may take.
 var Sometimes = []Seen{
 	SeenFlushLost, SeenTornEnd, SeenCut, SeenSnapshot, SeenMachine, SeenFenced, SeenDuplicate, SeenUnknown, SeenReopened,
-	SeenQuarantine, SeenHang, SeenForgotten, SeenFromDisk, SeenJointLeft, SeenMoved, SeenHealed,
+	SeenQuarantine, SeenMended, SeenHang, SeenForgotten, SeenFromDisk, SeenJointLeft, SeenMoved, SeenHealed,
 }
 
 // seen tells a simulation of a rare path.
