@@ -204,6 +204,7 @@ func (c *Cluster) failSoon(n *Node, kind Fault, op string) {
 		}
 		over = true
 		c.struck[kind.String()+" "+call.Op]++
+		n.nameless = n.nameless || call.Op == "syncdir" && call.Name == "data"
 		n.Life.wounded = n.Life.wounded || kind != ENOSPC || strings.HasPrefix(call.Op, "sync") || strings.HasPrefix(call.Op, "foreign")
 		return kind
 	})

@@ -27,6 +27,7 @@ type Node struct {
 	started bool
 	failure error
 
+	nameless  bool // an fsync of its data directory failed once: what was removed since may have come back
 	forgetful bool // it is started as if its cluster had still to be founded
 }
 
