@@ -2,6 +2,7 @@ package world
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -197,13 +198,15 @@ func (c *Cluster) strikeFault(f scenario.Fault) {
 // says that there is none. What fails otherwise ends something until the process
 // is started again; so does an fsync in any case, and what may have been one.
 func (c *Cluster) failSoon(n *Node, kind Fault, op string) {
-	from, over := n.Disk.Calls()+c.chance.IntN(40), false
-	n.Disk.Inject(func(call Call) Fault {
+	disk := n.Disk
+	from, over := disk.Calls()+c.chance.IntN(40), false
+	disk.Inject(func(call Call) Fault {
 		if over || call.Seq < from || op != "" && call.Op != op || kind == ENOSPC && !takesRoom(call.Op) {
 			return None
 		}
 		over = true
 		c.struck[kind.String()+" "+call.Op]++
+		n := c.nodes[slices.IndexFunc(c.nodes, func(n *Node) bool { return n.Disk == disk })] // whose it is by now
 		n.nameless = n.nameless || call.Op == "syncdir" && call.Name == "data"
 		n.Life.wounded = n.Life.wounded || kind != ENOSPC || strings.HasPrefix(call.Op, "sync") || strings.HasPrefix(call.Op, "foreign")
 		return kind
