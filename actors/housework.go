@@ -130,6 +130,9 @@ func (p *Partition) keepFor() codec.Index {
 func (p *Partition) configure(m *configure) {
 	s, old := m.settings, p.seat.settings
 	if m.members != nil {
+		if !p.replicated() {
+			p.flush() // what was taken alone is its owner's memory, and is kept for nobody
+		}
 		p.seat.members, p.seat.change = m.members.list, m.members.change
 		p.drive()
 	}

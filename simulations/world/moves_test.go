@@ -1,0 +1,71 @@
+package world
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/troupe-mq/troupe/codec"
+)
+
+// What a reader of the code found about replicas that move, and no seed had: each
+// is a play of its own.
+
+// moving is a cluster of n nodes with a topic of one partition on some of them.
+func moving(t *testing.T, seed uint64, n, replicas int) *Cluster {
+	w := New(seed, worldBegins)
+	t.Cleanup(w.Close)
+	c, err := newCluster(w, n)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, c.close()) })
+	require.NoError(t, c.found())
+	require.NoError(t, c.createTopic("t", 1, replicas, nil))
+	return c
+}
+
+// names are those of all nodes.
+func (c *Cluster) names() (all []codec.NodeID) {
+	for _, n := range c.nodes {
+		all = append(all, n.name)
+	}
+	return all
+}
+
+// A log that was alone gets other replicas while a record comes in: the memory of a
+// batch that was taken before is its owner's again after the answer, and must not
+// be sent to anybody.
+func TestALogThatWasAloneGetsOthers(t *testing.T) {
+	for seed := range uint64(8) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			c := moving(t, seed, 3, 1)
+			log := c.logs[0]
+			require.NoError(t, c.run(func() bool { return c.leads(log) != nil }, time.Minute))
+			lead, h := c.leader(log)
+			lead.Broker.ChangeReplicas(log, c.names(), func(err error) { require.NoError(t, err) })
+			decided := func() bool { return lead.Broker.Metadata().Topics["t"].Partitions[0].Change != 0 }
+			require.NoError(t, c.run(decided, time.Minute))
+			var b codec.Builder
+			b.Append(1, nil, []byte("taken when the log was alone"), nil)
+			p, err := b.Build(codec.NoCompression)
+			require.NoError(t, err)
+			batch := append(codec.Batch(nil), p...)
+			// It comes before what the keeper says of the change, or behind, as the seed has it.
+			require.NoError(t, h.Produce(context.Background(), batch, func(_ codec.Produced, err error) {
+				require.NoError(t, err)
+				clear(batch)
+			}))
+			require.NoError(t, c.run(c.unchanging, time.Minute))
+			require.Len(t, c.atlas.newest().Topics["t"].Partitions[0].Replicas, 3)
+			for _, n := range c.nodes {
+				h, err := n.Broker.Partition(log)
+				require.NoError(t, err)
+				require.NoError(t, c.run(func() bool { _, high, err := h.Bounds(); return err == nil && high == 1 }, time.Minute))
+				_, err = h.Read(nil, 0, 1)
+				require.NoError(t, err)
+			}
+		})
+	}
+}
