@@ -222,9 +222,7 @@ func deleteTopic(s State, do DeleteTopic) (State, Result, error) {
 	delete(s.Topics, do.Name)
 	s.Tombstones = maps.Clone(s.Tombstones)
 	for i, p := range t.Partitions {
-		for _, r := range p.Replicas {
-			s.Tombstones[r.ID] = Tombstone{Group: p.Group, Replica: r.ID, Node: r.Node, Topic: t.Name, TopicID: t.ID, Partition: codec.Partition(i)}
-		}
+		entomb(s.Tombstones, t, i, p.Replicas)
 	}
 	return s, Result{Topic: t}, nil
 }

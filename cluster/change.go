@@ -23,6 +23,9 @@ func changeReplicas(s State, do ChangeReplicas) (State, Result, error) {
 	if err := checkTargets(s, t, do.Nodes); err != nil {
 		return s, Result{}, err
 	}
+	if !slices.ContainsFunc(t.Partitions[n].Replicas, func(r Replica) bool { return r.Initialized }) {
+		return refound(s, t, n, do.Nodes)
+	}
 	p := t.Partitions[n].begun()
 	left := slices.Clone(p.Replicas)
 	var next []Replica
@@ -50,6 +53,28 @@ func changeReplicas(s State, do ChangeReplicas) (State, Result, error) {
 	}
 	p.Replicas, p.Change = next, s.Revision+1
 	return putPartition(s, t, n, p)
+}
+
+// refound places a partition anew of which no node has said yet that it has a
+// replica. None was ever opened, and there is nothing to copy: those that come
+// are the first ones, and nothing of the others counts.
+func refound(s State, t Topic, n int, nodes []codec.NodeID) (State, Result, error) {
+	p := t.Partitions[n]
+	s.Tombstones = maps.Clone(s.Tombstones)
+	entomb(s.Tombstones, t, n, p.Replicas)
+	p.Replicas = nil
+	for _, node := range nodes {
+		p.Replicas = append(p.Replicas, Replica{ID: s.NextReplica, Node: node})
+		s.NextReplica++
+	}
+	return putPartition(s, t, n, p)
+}
+
+// entomb leaves tombstones for replicas of a topic's n-th partition.
+func entomb(tombs map[codec.ReplicaID]Tombstone, t Topic, n int, list []Replica) {
+	for _, r := range list {
+		tombs[r.ID] = Tombstone{Group: t.Partitions[n].Group, Replica: r.ID, Node: r.Node, Topic: t.Name, TopicID: t.ID, Partition: codec.Partition(n)}
+	}
 }
 
 func checkTargets(s State, t Topic, nodes []codec.NodeID) error {
@@ -108,12 +133,7 @@ func finishChange(s State, do FinishChange) (State, Result, error) {
 		return s, Result{}, codec.Errorf(codec.InvalidArgument, "%s/%d is at change %d, not %d", t.Name, n, p.Change, do.Change)
 	}
 	s.Tombstones = maps.Clone(s.Tombstones)
-	for _, r := range p.Replicas {
-		if !r.Leaving {
-			continue
-		}
-		s.Tombstones[r.ID] = Tombstone{Group: p.Group, Replica: r.ID, Node: r.Node, Topic: t.Name, TopicID: t.ID, Partition: codec.Partition(n)}
-	}
+	entomb(s.Tombstones, t, n, slices.DeleteFunc(slices.Clone(p.Replicas), func(r Replica) bool { return !r.Leaving }))
 	p.Replicas, p.Change = p.Staying(), 0
 	return putPartition(s, t, n, p)
 }

@@ -69,3 +69,41 @@ func TestALogThatWasAloneGetsOthers(t *testing.T) {
 		})
 	}
 }
+
+// A log is to be elsewhere before the node that it was first placed on has made it:
+// there is nobody yet to copy it from, so it begins where it is wanted.
+func TestALogThatNobodyHasMadeMoves(t *testing.T) {
+	for _, back := range []bool{true, false} {
+		t.Run(fmt.Sprintf("the node is back %t", back), func(t *testing.T) {
+			c := moving(t, 1, 3, 3)
+			var away *Node
+			for _, n := range c.nodes {
+				if !n.Broker.LeadsMetadata() {
+					away = n
+				}
+			}
+			c.kill(away, Kept)
+			for topic := 0; len(c.logs) < 2; topic++ { // some topic is placed there
+				log := codec.TopicPartition{Topic: codec.Topic(fmt.Sprintf("x%d", topic))}
+				done := false
+				c.any().Broker.CreateTopic(codec.CreateTopic{Topic: log.Topic, Partitions: 1, Replicas: 1}, func(_ codec.TopicDescription, err error) {
+					require.NoError(t, err)
+					done = true
+				})
+				require.NoError(t, c.run(func() bool { return done }, time.Minute))
+				if c.atlas.newest().Topics[log.Topic].Partitions[0].Replicas[0].Node == away.name {
+					c.logs = append(c.logs, log)
+				}
+			}
+			c.any().Broker.ChangeReplicas(c.logs[1], []codec.NodeID{c.any().name}, func(err error) { require.NoError(t, err) })
+			if back {
+				require.NoError(t, c.w.RunFor(5*time.Second))
+				c.revive(away)
+			}
+			c.write(t, c.logs[1])
+			c.revive(away)
+			require.NoError(t, c.settle(settleWithin))
+			require.NotEqual(t, away.name, c.atlas.newest().Topics[c.logs[1].Topic].Partitions[0].Replicas[0].Node)
+		})
+	}
+}
