@@ -81,6 +81,7 @@ func (k *keeper) keep(a cluster.Assignment) {
 			k.house.send(pid, &configure{s.settings, all})
 		}
 	}
+	t.seat.joins = a.Joins // should its directory still have to be made
 	if t.phase == initializing && a.Initialized {
 		k.open(t)
 	}

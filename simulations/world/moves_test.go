@@ -3,11 +3,14 @@ package world
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/troupe-mq/troupe/cluster"
 	"github.com/troupe-mq/troupe/codec"
 )
 
@@ -106,4 +109,50 @@ func TestALogThatNobodyHasMadeMoves(t *testing.T) {
 			require.NotEqual(t, away.name, c.atlas.newest().Topics[c.logs[1].Topic].Partitions[0].Replicas[0].Node)
 		})
 	}
+}
+
+// A node has no room for the replica that it is to make, and the log is to be
+// elsewhere before it has. With a list of members that were never the first ones
+// it must not begin: it would lead a group of its own with those that join.
+func TestAReplicaThatHadNoRoomJoinsLater(t *testing.T) {
+	c := moving(t, 3, 6, 3)
+	full := c.nodes[5]
+	room := false
+	full.Disk.Inject(func(call Call) Fault {
+		if !room && call.Op == "mkdir" && strings.Contains(call.Name, "g3-r") {
+			return ENOSPC
+		}
+		return None
+	})
+	log := codec.TopicPartition{Topic: "u"}
+	done := false
+	c.any().Broker.CreateTopic(codec.CreateTopic{Topic: log.Topic, Partitions: 1, Replicas: 3}, func(_ codec.TopicDescription, err error) { done = err == nil })
+	require.NoError(t, c.run(func() bool { return done }, time.Minute))
+	c.logs = append(c.logs, log)
+	var first, others []codec.NodeID
+	for _, n := range c.nodes {
+		if slices.ContainsFunc(c.atlas.newest().Topics["u"].Partitions[0].Replicas, func(r cluster.Replica) bool { return r.Node == n.name }) {
+			first = append(first, n.name)
+		} else {
+			others = append(others, n.name)
+		}
+	}
+	require.Contains(t, first, full.name)
+	c.write(t, log)
+
+	for _, a := range first[:2] {
+		for _, b := range append(others, full.name) {
+			c.net.Way(a, b).Cut, c.net.Way(b, a).Cut = true, true
+		}
+	}
+	require.NoError(t, c.w.RunFor(10*time.Second))
+	c.net.node(others[0]).Broker.ChangeReplicas(log, others, func(error) {})
+	require.NoError(t, c.w.RunFor(10*time.Second))
+	room = true
+	require.NoError(t, c.w.RunFor(30*time.Second))
+	c.net.Heal()
+	require.NoError(t, c.settle(settleWithin))
+	violations, err := c.judge(0)
+	require.NoError(t, err)
+	require.Empty(t, violations)
 }
