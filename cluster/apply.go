@@ -157,11 +157,12 @@ func alterTopic(s State, do AlterTopic) (State, Result, error) {
 		return s, Result{}, unknownTopic(do.Name)
 	}
 	replicas := len(t.Partitions[0].Staying())
+	before := t.Settings
 	var err error
 	if t.Settings, err = t.Settings.With(do.Settings); err != nil {
 		return s, Result{}, err
 	}
-	if err := t.Settings.check(replicas); err != nil {
+	if err := t.checkPartitions(before); err != nil {
 		return s, Result{}, err
 	}
 	switch n := len(t.Partitions); {
@@ -174,6 +175,23 @@ func alterTopic(s State, do AlterTopic) (State, Result, error) {
 		s, t.Partitions = grow(s, t.Partitions, do.Partitions, replicas)
 	}
 	return put(s, t)
+}
+
+// checkPartitions says whether t's settings are allowed with the replicas of each
+// of its partitions: they need not have the same number. One that is leaving has
+// promised to keep what it acknowledged; a topic that is without that already may
+// move.
+func (t Topic) checkPartitions(before Settings) error {
+	for _, p := range t.Partitions {
+		replicas := len(p.Replicas)
+		if before.Durability == t.Settings.Durability {
+			replicas = len(p.Staying())
+		}
+		if err := t.Settings.check(replicas); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func initialize(s State, do Initialize) (State, Result, error) {
