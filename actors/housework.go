@@ -128,18 +128,18 @@ func (p *Partition) keepFor() codec.Index {
 // configure takes new settings of the topic, and members of the group. Batches
 // that are handed to the disk from now on are made durable as these say.
 func (p *Partition) configure(m *configure) {
-	s, old := m.settings, p.seat.settings
+	old := p.options()
 	if m.members != nil {
 		if !p.replicated() {
 			p.flush() // what was taken alone is its owner's memory, and is kept for nobody
 		}
 		p.seat.members, p.seat.change = m.members.list, m.members.change
-		p.drive()
 	}
-	p.seat.settings = s
-	if s.noSync != old.noSync || s.segmentBytes != old.segmentBytes {
+	p.seat.settings = m.settings
+	if p.options() != old {
 		p.reconfigure()
 	}
+	p.drive()
 }
 
 // reconfigure hands the settings to the log, when it is open; one that is

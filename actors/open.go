@@ -146,9 +146,12 @@ func (p *Partition) stands() bool {
 	return !p.replicated() || p.seat.members[0].ID == p.seat.id
 }
 
-// options are the log's, as the topic's settings have them.
+// options are the log's, as the topic's settings have them. While there are
+// others, on the way from one node to another, each entry is fsynced: what a
+// replica acknowledges to another it may not forget.
 func (p *Partition) options() wal.Options {
-	return wal.Options{SegmentBytes: p.seat.settings.segmentBytes, NoSync: p.seat.settings.noSync, WALFileBytes: p.house.cfg.Ports.WALFileBytes}
+	noSync := p.seat.settings.noSync && !p.replicated()
+	return wal.Options{SegmentBytes: p.seat.settings.segmentBytes, NoSync: noSync, WALFileBytes: p.house.cfg.Ports.WALFileBytes}
 }
 
 // begin makes the mind, and the machine as of the snapshot.

@@ -156,3 +156,35 @@ func TestAReplicaThatHadNoRoomJoinsLater(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, violations)
 }
+
+// A log that is acknowledged from the page cache moves, and power fails where it
+// goes to, or comes from. What it may lose is what it acknowledged, not the log.
+func TestALogWithoutFsyncMovesThroughAPowerCut(t *testing.T) {
+	for seed := range uint64(30) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			c := moving(t, seed, 3, 3)
+			log := codec.TopicPartition{Topic: "os"}
+			done := false
+			c.any().Broker.CreateTopic(codec.CreateTopic{Topic: log.Topic, Partitions: 1, Replicas: 1, Settings: map[string]string{"durability": "os"}},
+				func(_ codec.TopicDescription, err error) { require.NoError(t, err); done = true })
+			require.NoError(t, c.run(func() bool { return done && c.leads(log) != nil }, time.Minute))
+			c.logs = append(c.logs, log)
+			from := c.leads(log)
+			to := c.nodes[0]
+			if to == from {
+				to = c.nodes[1]
+			}
+			for range 10 {
+				c.produce(log, 1, func() {})
+			}
+			require.NoError(t, c.w.RunFor(100*time.Millisecond))
+			from.Broker.ChangeReplicas(log, []codec.NodeID{to.name}, func(err error) {})
+			require.NoError(t, c.w.RunFor(c.upTo(60*time.Millisecond)))
+			c.kill(to, Lost)
+			c.revive(to)
+			require.NoError(t, c.run(func() bool { return c.allStarted() && c.unchanging() }, time.Minute))
+			c.write(t, log)
+			require.NoError(t, c.broken)
+		})
+	}
+}
