@@ -7,20 +7,35 @@ import (
 )
 
 // changing is a partition's part in a change of its group's members: the leader
-// takes one step at a time, and says in the metadata when there is none left.
+// takes the change on, then one step at a time, and says in the metadata when
+// there is none left.
 type changing struct {
-	busy  bool       // a step is under way
-	joint codec.Term // in which this replica began a joint configuration
+	step  *stepOver  // that is under way
+	taken taken      // what this replica has taken on
+	joint codec.Term // in which it began a joint configuration
+}
+
+// taken is a change, and the term of the leader that took it on.
+type taken struct {
+	change uint64
+	term   codec.Term
 }
 
 // stepOver says that a step is over, whatever came of it; it is also what the
-// step is answered by.
-type stepOver struct{ life int }
+// step is answered by. One that was not under way only asks for the next.
+type stepOver struct {
+	life  int
+	taken taken // what the step took on; zero for nothing
+}
 
 // drive takes a leader's next step. It is called when there may be one: the
 // metadata has changed, a step is over, some time has passed.
 func (p *Partition) drive() {
-	if p.seat.change == 0 || p.changing.busy || !p.serving || p.mind == nil || p.disk.closed {
+	if p.seat.change == 0 || p.changing.step != nil || !p.serving || p.mind == nil || p.disk.closed {
+		return
+	}
+	if now := (taken{p.seat.change, p.mind.Role().Term}); p.changing.taken != now {
+		p.takeChange(now)
 		return
 	}
 	var staying []codec.ReplicaID
@@ -45,11 +60,11 @@ func (p *Partition) drive() {
 
 // proposeStep has consensus decide a step.
 func (p *Partition) proposeStep(step replica.Step) {
-	token := &stepOver{p.disk.life}
+	token := &stepOver{life: p.disk.life}
 	if err := p.mind.ProposeConf(step.Conf, token); err != nil {
 		return // there is another way in a while
 	}
-	p.changing.busy = true
+	p.changing.step = token
 	term := p.mind.Role().Term
 	if step.Enters() {
 		p.changing.joint = term
@@ -59,12 +74,29 @@ func (p *Partition) proposeStep(step replica.Step) {
 	p.flushSoon()
 }
 
+// takeChange tells the metadata who leads the group, before anything is done. When
+// that is decided, this is the newest change, and no leader of an earlier term, which
+// may have slept and see other members, can say that it is done.
+func (p *Partition) takeChange(now taken) {
+	m := &stepOver{life: p.disk.life}
+	p.changing.step = m
+	p.house.decide(cluster.TakeChange{Group: p.seat.group, Change: now.change, Term: now.term}, func(_ cluster.Result, err error) {
+		if err != nil {
+			p.house.clock.After(p.house.jitter(retryEvery), func() { p.post(m) })
+			return
+		}
+		m.taken = now
+		p.post(m)
+	})
+}
+
 // finishChange tells the metadata that consensus has the members that it asked
 // for. What is not told is told again.
 func (p *Partition) finishChange() {
-	p.changing.busy = true
-	m := &stepOver{p.disk.life}
-	p.house.decide(cluster.FinishChange{Group: p.seat.group, Change: p.seat.change}, func(_ cluster.Result, err error) {
+	m := &stepOver{life: p.disk.life}
+	p.changing.step = m
+	do := cluster.FinishChange{Group: p.seat.group, Change: p.seat.change, Term: p.changing.taken.term}
+	p.house.decide(do, func(_ cluster.Result, err error) {
 		if err == nil {
 			p.house.seen(SeenMoved)
 		}
@@ -74,8 +106,14 @@ func (p *Partition) finishChange() {
 
 // stepOver is the end of a step: the next one may be taken.
 func (p *Partition) stepOver(m *stepOver) {
-	if m.life == p.disk.life {
-		p.changing.busy = false
-		p.drive()
+	if m.life != p.disk.life {
+		return
 	}
+	if p.changing.step == m {
+		p.changing.step = nil
+	}
+	if m.taken != (taken{}) {
+		p.changing.taken = m.taken
+	}
+	p.drive()
 }

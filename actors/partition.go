@@ -263,7 +263,7 @@ func (p *Partition) serve(role replica.Role) {
 	p.serving = true
 	p.pub.publishState(state{open: true, leader: true, term: role.Term, lead: p.house.node})
 	p.house.toBroker(&ready{group: p.seat.group, replica: p.seat.id})
-	p.post(&stepOver{p.disk.life})
+	p.post(&stepOver{life: p.disk.life})
 }
 
 // follow notes who leads, and sends writers there.

@@ -64,6 +64,8 @@ func apply(s State, do Action) (State, Result, error) {
 		return changeReplicas(s, do)
 	case ReplaceReplica:
 		return replaceReplica(s, do)
+	case TakeChange:
+		return takeChange(s, do)
 	case FinishChange:
 		return finishChange(s, do)
 	case Buried:

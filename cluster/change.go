@@ -7,11 +7,13 @@ import (
 	"github.com/troupe-mq/troupe/codec"
 )
 
-// A partition's replicas change in three steps. ChangeReplicas or
+// A partition's replicas change in steps. ChangeReplicas or
 // ReplaceReplica says where they are to be: new ones join, others are leaving
 // and stay as long as consensus needs them. The partition's leader then takes
-// its group from the one configuration to the other. FinishChange says that it
-// has, and only then do the leaving ones get a tombstone.
+// its group from the one configuration to the other: it says so with TakeChange,
+// so that what it does is towards the newest change, and nobody who led before
+// it may end that. FinishChange says that it is there, and only then do the
+// leaving ones get a tombstone.
 
 // changeReplicas says where a partition's replicas are to be. What is on its
 // way out comes back when its node is named again.
@@ -120,6 +122,25 @@ func replaceReplica(s State, do ReplaceReplica) (State, Result, error) {
 	return s, Result{}, codec.Errorf(codec.InvalidArgument, "there is no replica %d", do.Replica)
 }
 
+// takeChange notes whose it is to say that a change is done. Who takes it on has
+// seen all changes before, for it knows the one under way; and what it finds in
+// its group none that led before can alter any more.
+func takeChange(s State, do TakeChange) (State, Result, error) {
+	t, n, err := s.partition(do.Group)
+	if err != nil {
+		return s, Result{}, err
+	}
+	p := t.Partitions[n]
+	if p.Change == 0 || p.Change != do.Change {
+		return s, Result{}, codec.Errorf(codec.InvalidArgument, "%s/%d is at change %d, not %d", t.Name, n, p.Change, do.Change)
+	}
+	if do.Term < p.Term {
+		return s, Result{}, codec.Errorf(codec.InvalidArgument, "%s/%d is led in term %d, not %d", t.Name, n, p.Term, do.Term)
+	}
+	p.Term = do.Term
+	return putPartition(s, t, n, p)
+}
+
 // finishChange leaves a tombstone for each replica that was leaving. An older
 // change than the one under way says nothing: the configuration may have come
 // back to what it was.
@@ -131,6 +152,9 @@ func finishChange(s State, do FinishChange) (State, Result, error) {
 	p := t.Partitions[n]
 	if p.Change == 0 || p.Change != do.Change {
 		return s, Result{}, codec.Errorf(codec.InvalidArgument, "%s/%d is at change %d, not %d", t.Name, n, p.Change, do.Change)
+	}
+	if p.Term != do.Term {
+		return s, Result{}, codec.Errorf(codec.InvalidArgument, "%s/%d is led in term %d, not %d", t.Name, n, p.Term, do.Term)
 	}
 	s.Tombstones = maps.Clone(s.Tombstones)
 	entomb(s.Tombstones, t, n, slices.DeleteFunc(slices.Clone(p.Replicas), func(r Replica) bool { return !r.Leaving }))

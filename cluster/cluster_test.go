@@ -23,7 +23,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the plays say into their f
 //	nodes NAME...                       so many brokers are active (no command does this yet)
 //	found NODE[,NODE...] | register NODE disk=D [address=A] | create NAME [partitions=N] [replicas=N] [setting=value...]
 //	alter NAME [partitions=N] [setting=value...] | delete NAME | buried REPLICA
-//	change GROUP nodes=A,B | replace REPLICA | finish GROUP change=REVISION
+//	change GROUP nodes=A,B | replace REPLICA | take GROUP change=REVISION term=T | finish GROUP change=REVISION [term=T]
 //	producers N | show | on NODE        any of them with expect=REVISION
 //
 // Each command goes through its encoding, and each state through a snapshot.
@@ -135,7 +135,7 @@ func parse(t *testing.T, words []string) Command {
 		return n
 	}
 	c := Command{Expect: uint64(take("expect", 0))}
-	partitions, replicas, change := take("partitions", 0), take("replicas", 0), take("change", 0)
+	partitions, replicas, change, term := take("partitions", 0), take("replicas", 0), take("change", 0), codec.Term(take("term", 0))
 	var settings map[string]string
 	if len(rest) > 0 {
 		settings = rest
@@ -173,7 +173,9 @@ func parse(t *testing.T, words []string) Command {
 	case "replace":
 		c.Do = ReplaceReplica{Replica: codec.ReplicaID(number())}
 	case "finish":
-		c.Do = FinishChange{Group: codec.GroupID(number()), Change: uint64(change)}
+		c.Do = FinishChange{Group: codec.GroupID(number()), Change: uint64(change), Term: term}
+	case "take":
+		c.Do = TakeChange{Group: codec.GroupID(number()), Change: uint64(change), Term: term}
 	case "buried":
 		c.Do = Buried{Replica: codec.ReplicaID(number())}
 	case "producers":
@@ -220,6 +222,9 @@ func show(s State) []string {
 			}
 			if p.Change > 0 {
 				line += fmt.Sprintf(", change %d", p.Change)
+			}
+			if p.Term > 0 {
+				line += fmt.Sprintf(", taken on in term %d", p.Term)
 			}
 			all = append(all, line)
 		}
@@ -294,7 +299,10 @@ func anyCommand(r *rand.Rand, s State) Command {
 	case 12:
 		g := codec.GroupID(r.IntN(int(s.NextGroup)) + 1)
 		if t, n, err := s.partition(g); err == nil {
-			c.Do = FinishChange{Group: g, Change: t.Partitions[n].Change}
+			c.Do = FinishChange{Group: g, Change: t.Partitions[n].Change, Term: t.Partitions[n].Term}
+			if r.IntN(2) == 0 {
+				c.Do = TakeChange{Group: g, Change: t.Partitions[n].Change, Term: t.Partitions[n].Term + codec.Term(r.IntN(3)) - 1}
+			}
 			break
 		}
 		c.Do = FinishChange{Group: g, Change: 1}
@@ -338,7 +346,7 @@ func TestDecodeRefuses(t *testing.T) {
 	require.NoError(t, err)
 	good := string(s.Encode())
 	for from, c := range map[string]struct{ to, says string }{
-		`"v":3`:              {`"v":9`, "version 9, up to 3 is known"},
+		`"v":4`:              {`"v":9`, "version 9, up to 4 is known"},
 		`"name":"n1","disk"`: {`"nom":"n1","disk"`, "unknown field"},
 		`"next_group":4`:     {`"next_group":3`, "group 3 of a/1 is given twice, or not below the next id 3"},
 		`"next_replica":8`:   {`"next_replica":7`, "replica 7 is given twice, or not below the next id 7"},
@@ -350,7 +358,7 @@ func TestDecodeRefuses(t *testing.T) {
 		_, err := DecodeState([]byte(strings.Replace(good, from, c.to, 1)))
 		require.ErrorContains(t, err, c.says)
 	}
-	old := strings.Replace(good, `"v":3`, `"v":1`, 1)
+	old := strings.Replace(good, `"v":4`, `"v":1`, 1)
 	for n := range s.Nodes {
 		old = strings.Replace(old, fmt.Sprintf(`{"name":%q,"disk":"00000000-0000-0000-0000-000000000000","epoch":0}`, n), fmt.Sprintf("%q", n), 1)
 	}

@@ -80,11 +80,20 @@ type ReplaceReplica struct {
 	Replica codec.ReplicaID `json:"replica"`
 }
 
+// TakeChange says that the leader of a term takes a change of its group on. From
+// then on those of earlier terms have nothing to say about it.
+type TakeChange struct {
+	Group  codec.GroupID `json:"group"`
+	Change uint64        `json:"change"`
+	Term   codec.Term    `json:"term"`
+}
+
 // FinishChange says that consensus has the replicas that the change asked for,
-// and no others.
+// and no others. The leader that took the change on last says so.
 type FinishChange struct {
 	Group  codec.GroupID `json:"group"`
 	Change uint64        `json:"change"`
+	Term   codec.Term    `json:"term,omitempty"`
 }
 
 // Buried says that the data behind a tombstone is gone.
@@ -105,6 +114,7 @@ func (Initialize) name() string          { return "initialize" }
 func (DeleteTopic) name() string         { return "delete_topic" }
 func (ChangeReplicas) name() string      { return "change_replicas" }
 func (ReplaceReplica) name() string      { return "replace_replica" }
+func (TakeChange) name() string          { return "take_change" }
 func (FinishChange) name() string        { return "finish_change" }
 func (Buried) name() string              { return "buried" }
 func (AllocateProducerIDs) name() string { return "allocate_producer_ids" }
@@ -182,6 +192,8 @@ func decodeAction(e envelope) (Action, error) {
 		return with(e, &ChangeReplicas{}, nil)
 	case ReplaceReplica{}.name():
 		return with(e, &ReplaceReplica{}, nil)
+	case TakeChange{}.name():
+		return with(e, &TakeChange{}, nil)
 	case FinishChange{}.name():
 		return with(e, &FinishChange{}, nil)
 	case Buried{}.name():

@@ -9,7 +9,7 @@ import (
 	"github.com/troupe-mq/troupe/codec"
 )
 
-const stateVersion = 3
+const stateVersion = 4
 
 // stateFile is a State as a snapshot holds it: JSON, everything in order, so
 // that the same state gives the same bytes.
@@ -55,6 +55,7 @@ type partitionFile struct {
 	Group    codec.GroupID `json:"group"`
 	Replicas []replicaFile `json:"replicas"`
 	Change   uint64        `json:"change,omitempty"`
+	Term     codec.Term    `json:"term,omitempty"`
 }
 
 type replicaFile struct {
@@ -86,7 +87,7 @@ func (s State) Encode() []byte {
 		t := s.Topics[name]
 		out := topicFile{Name: t.Name, ID: t.ID.String(), Created: t.Created, Settings: t.Settings.Map()}
 		for _, p := range t.Partitions {
-			out.Partitions = append(out.Partitions, partitionFile{Group: p.Group, Replicas: replicasOut(p.Replicas), Change: p.Change})
+			out.Partitions = append(out.Partitions, partitionFile{Group: p.Group, Replicas: replicasOut(p.Replicas), Change: p.Change, Term: p.Term})
 		}
 		f.Topics = append(f.Topics, out)
 	}
@@ -152,7 +153,7 @@ func (f stateFile) state() (State, error) {
 			return s, err
 		}
 		for _, p := range in.Partitions {
-			t.Partitions = append(t.Partitions, Partition{Group: p.Group, Replicas: replicasIn(p.Replicas), Change: p.Change})
+			t.Partitions = append(t.Partitions, Partition{Group: p.Group, Replicas: replicasIn(p.Replicas), Change: p.Change, Term: p.Term})
 		}
 		if _, twice := s.Topics[t.Name]; twice {
 			return s, fmt.Errorf("topic %s is there twice", t.Name)

@@ -56,6 +56,8 @@ type Partition struct {
 	// Change is the revision since which Replicas are not what consensus has yet;
 	// 0 when they are.
 	Change uint64
+	// Term is that of the leader that last took a change on.
+	Term codec.Term
 }
 
 // Replica is one copy of a group's log, on one node.

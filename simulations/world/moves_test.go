@@ -1,6 +1,7 @@
 package world
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/troupe-mq/troupe/actors"
 	"github.com/troupe-mq/troupe/cluster"
 	"github.com/troupe-mq/troupe/codec"
 )
@@ -187,4 +189,92 @@ func TestALogWithoutFsyncMovesThroughAPowerCut(t *testing.T) {
 			require.NoError(t, c.broken)
 		})
 	}
+}
+
+// dropping is a link that loses some letters.
+type dropping struct {
+	actors.Link
+	lost func(letter []byte) bool
+}
+
+func (l dropping) Send(to codec.NodeID, parts [][]byte) {
+	if !l.lost(slices.Concat(parts...)) {
+		l.Link.Send(to, parts)
+	}
+}
+
+// A leader stands still while another takes the log to other nodes, and the change
+// is taken back before that one can say that it is done. The first one wakes up with
+// the members that are wanted again. It may not say so: it leads no more.
+func TestALeaderThatSleptDoesNotFinishAChange(t *testing.T) {
+	for seed := range uint64(20) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { sleptThroughAChange(t, seed) })
+	}
+}
+
+func sleptThroughAChange(t *testing.T, seed uint64) {
+	w := New(seed, worldBegins)
+	t.Cleanup(w.Close)
+	c, err := newCluster(w, 5)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, c.close()) })
+	deaf, unsaid := true, 0 // what is said of an end of a change is lost
+	for _, n := range c.nodes {
+		shape := n.Shape
+		n.Shape = func(cfg *actors.Config) {
+			shape(cfg)
+			cfg.Ports.Link = dropping{cfg.Ports.Link, func(letter []byte) bool {
+				if deaf && bytes.Contains(letter, []byte("finish_change")) {
+					unsaid++
+					return true
+				}
+				return false
+			}}
+		}
+	}
+	require.NoError(t, c.found())
+	require.NoError(t, c.createTopic("t", 1, 3, nil))
+	log := c.logs[0]
+	c.write(t, log)
+	first := slices.Clone(c.atlas.replicas()[c.group(log)])
+	meta := c.metadataLeader()
+	if slices.Contains(first, meta.name) {
+		return // it would know without a letter
+	}
+	slept := c.leads(log)
+	var other codec.NodeID
+	for _, n := range c.nodes {
+		if n != meta && !slices.Contains(first, n.name) {
+			other = n.name
+		}
+	}
+	change := func(nodes ...codec.NodeID) {
+		told := false
+		meta.Broker.ChangeReplicas(log, nodes, func(err error) { require.NoError(t, err); told = true })
+		require.NoError(t, c.run(func() bool { return told }, time.Minute))
+	}
+	awake := slices.DeleteFunc(slices.Clone(first), func(n codec.NodeID) bool { return n == slept.name })
+
+	slept.Life.Pause()
+	for _, n := range append(slices.Clone(awake), other) {
+		c.net.Way(slept.name, n).Cut, c.net.Way(n, slept.name).Cut = true, true
+	}
+	change(slept.name, awake[0], other)
+	require.NoError(t, c.run(func() bool { return unsaid > 0 }, time.Minute))
+	leads := c.leads(log).name // and does not hear that the change is taken back
+	c.net.Way(meta.name, leads).Cut, c.net.Way(leads, meta.name).Cut = true, true
+	change(first...)
+	deaf = false
+	slept.Life.Resume()
+	require.NoError(t, c.w.RunFor(3*time.Second))
+	c.net.Heal()
+	require.NoError(t, c.run(c.unchanging, time.Minute))
+	c.write(t, log)
+	require.NoError(t, c.converge(log, time.Minute))
+	require.NoError(t, c.inSync(log, time.Minute))
+}
+
+// group is that of a log.
+func (c *Cluster) group(log codec.TopicPartition) codec.GroupID {
+	return c.atlas.newest().Topics[log.Topic].Partitions[log.Partition].Group
 }
