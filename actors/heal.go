@@ -39,7 +39,7 @@ func (k *keeper) replaceDue(m *replaceDue) {
 		return
 	}
 	if len(cluster.Partition{Replicas: t.seat.members}.Staying()) < 2 {
-		t.healing = 0 // there is no other; should there be one day, the next start sees to it
+		t.healing = 0 // there is no other; should there be one day, it is seen to then
 		return
 	}
 	k.house.log.Warn("a damaged replica is replaced", "partition", t.seat.name, "replica", m.replica)

@@ -80,6 +80,7 @@ func (k *keeper) keep(a cluster.Assignment) {
 		if pid := t.handle.pid.Load(); pid != nil {
 			k.house.send(pid, &configure{s.settings, all})
 		}
+		k.heal(t) // there may be others now to copy it from
 	}
 	t.seat.joins = a.Joins // should its directory still have to be made
 	if t.phase == initializing && a.Initialized {

@@ -278,3 +278,35 @@ func sleptThroughAChange(t *testing.T, seed uint64) {
 func (c *Cluster) group(log codec.TopicPartition) codec.GroupID {
 	return c.atlas.newest().Topics[log.Topic].Partitions[log.Partition].Group
 }
+
+// When a damaged replica is due to be replaced, all others are to leave; that is
+// taken back. It is replaced then, without a restart.
+func TestADamagedReplicaIsReplacedWhenOthersStayAgain(t *testing.T) {
+	c := three(t, 8)
+	log := c.logs[0]
+	n, h := c.follower(t, log)
+	was := c.replicaOn(n, log)
+	require.NoError(t, n.Disk.FlipBit(c.segmentOf(t, n, log), 100, 3))
+	_, err := h.Read(nil, 0, 1000)
+	require.Equal(t, codec.NotLeader, codec.CodeOf(err))
+	var others []codec.NodeID
+	for _, one := range c.nodes {
+		if one != n {
+			others = append(others, one.name)
+		}
+	}
+	move := func(nodes ...codec.NodeID) {
+		told := false
+		n.Broker.ChangeReplicas(log, nodes, func(err error) { require.NoError(t, err); told = true })
+		require.NoError(t, c.run(func() bool { return told }, time.Minute))
+	}
+	c.net.Way(others[0], others[1]).Cut, c.net.Way(others[1], others[0]).Cut = true, true // the log has no majority
+	require.NoError(t, c.w.RunFor(10*time.Second))
+	move(others[0])
+	require.NoError(t, c.w.RunFor(40*time.Second))
+	move(n.name, others[0], others[1])
+	c.net.Heal()
+	require.NoError(t, c.run(func() bool { return c.replicaOn(n, log) != was && c.healed() }, 2*time.Minute))
+	c.write(t, log)
+	require.NoError(t, c.converge(log, time.Minute))
+}
