@@ -15,6 +15,7 @@ type buried struct {
 
 // entombed says whether the metadata was told that the data is gone.
 type entombed struct {
+	group   codec.GroupID
 	replica codec.ReplicaID
 	err     error
 }
@@ -76,17 +77,18 @@ func (k *keeper) buried(m *buried) {
 		k.forget(m.group)
 	}
 	k.house.decide(cluster.Buried{Replica: m.replica}, func(_ cluster.Result, err error) {
-		k.post(&entombed{m.replica, err})
+		k.post(&entombed{m.group, m.replica, err})
 	})
 }
 
 // entombed is the end of telling the metadata, which is told again if need be.
 func (k *keeper) entombed(m *entombed) {
+	delete(k.burying, m.replica)
+	k.house.port.Forget(replicaDir(k.house.cfg.Dir, m.group, m.replica))
 	if m.err == nil {
 		k.reconcile() // another replica of the group may be due here
 		return
 	}
-	delete(k.burying, m.replica)
 	k.house.clock.After(k.house.jitter(retryEvery), func() { k.post(metadataChanged{}) })
 }
 

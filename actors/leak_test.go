@@ -87,3 +87,18 @@ func descriptorsOf(t *testing.T, name string) (n int) {
 	}
 	return n
 }
+
+// Topics that come and go leave nothing behind in the disk port.
+func TestABuriedReplicaHasNoLane(t *testing.T) {
+	b := startBroker(t, t.TempDir())
+	lanes := b.house.port.Lanes()
+	for range 3 {
+		require.NoError(t, createTopic(b, "t", 20, nil).err)
+		require.Equal(t, lanes+20, b.house.port.Lanes())
+		done := make(chan error, 1)
+		b.DeleteTopic("t", func(err error) { done <- err })
+		require.NoError(t, <-done)
+		require.Eventually(t, func() bool { return len(b.Metadata().Tombstones) == 0 && b.house.port.Lanes() == lanes }, 10*time.Second, time.Millisecond)
+	}
+	closeBroker(t, b)
+}

@@ -40,6 +40,23 @@ func (p *Port) Lane(dir string) *Lane {
 	return l
 }
 
+// Forget gives up the lane of a directory that is gone for good, if nothing waits
+// there. Nobody may ask for it again but to find the directory gone.
+func (p *Port) Forget(dir string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if l := p.lanes[dir]; l != nil && l.idle() {
+		delete(p.lanes, dir)
+	}
+}
+
+// Lanes is how many there are.
+func (p *Port) Lanes() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.lanes)
+}
+
 // Lane is the queue of one directory.
 type Lane struct {
 	port *Port
@@ -86,6 +103,12 @@ func (l *Lane) submit(j job) {
 	if start {
 		l.port.run(l.work)
 	}
+}
+
+func (l *Lane) idle() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.busy
 }
 
 // work does one job, or one group of writes, and asks to be run again while
