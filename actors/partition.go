@@ -139,7 +139,7 @@ func (p *Partition) receive(c actor.Context) {
 	case tick:
 		p.tick()
 	case *damaged:
-		p.quarantine(m.err)
+		p.found(m)
 	case retry:
 		p.lookForRoom(m)
 	case *room:

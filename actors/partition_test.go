@@ -332,6 +332,17 @@ func TestAFailedFsyncStopsTheReplica(t *testing.T) {
 	s.end()
 }
 
+// A reader that was long at a file of the replica that this one has replaced says
+// nothing about this one.
+func TestDamageOfTheReplicaBeforeIsNotOfThisOne(t *testing.T) {
+	s := newStage(t, settings{})
+	require.NoError(t, s.open())
+	before := filepath.Join(replicaDir(filepath.Dir(s.seat.dir), s.seat.group, s.seat.id-1), "seg", fmt.Sprintf("%020d.seg", 0))
+	require.Equal(t, codec.CorruptLog, codec.CodeOf(s.handle.judge(&wal.Corrupt{File: before, At: 1, Why: "rot"})))
+	require.NoError(t, s.produce(batchOf(t, 5, 100)).err)
+	s.end()
+}
+
 func TestADamagedSegmentIsQuarantinedByItsReader(t *testing.T) {
 	s := newStage(t, settings{})
 	require.NoError(t, s.open())

@@ -3,6 +3,8 @@ package actors
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
+	"strings"
 
 	"go.etcd.io/raft/v3/raftpb"
 
@@ -25,6 +27,15 @@ func (p *Partition) diskTrouble(err error) {
 		p.pause(codec.DiskFull, "the disk is full", err)
 	default:
 		p.stopped(err)
+	}
+}
+
+// found is damage that a reader met. Who was long at a file may have begun when another
+// replica, which this one has replaced, had the handle: that says nothing of this one.
+func (p *Partition) found(m *damaged) {
+	var c *wal.Corrupt
+	if errors.As(m.err, &c) && strings.HasPrefix(c.File, p.seat.dir+string(filepath.Separator)) {
+		p.quarantine(m.err)
 	}
 }
 
