@@ -134,6 +134,7 @@ func (p *Partition) configure(m *configure) {
 			p.flush() // what was taken alone is its owner's memory, and is kept for nobody
 		}
 		p.seat.members, p.seat.change = m.members.list, m.members.change
+		p.mute = p.mute && p.replicated() // it is ticks that end it, and one that is alone gets none
 	}
 	p.seat.settings = m.settings
 	if p.options() != old {

@@ -85,3 +85,14 @@ func TestTicksDoNotPileUp(t *testing.T) {
 	require.Empty(t, ticks)
 	house.system.Shutdown()
 }
+
+// A log becomes one replica while its disk hangs. From then on it gets no ticks, and
+// must not wait for one to say that the disk has answered.
+func TestALogThatIsAloneIsNotMute(t *testing.T) {
+	house := newHouse(Config{Ports: Ports{Clock: testClock{}}})
+	defer house.system.Shutdown()
+	h := newHandle(house, codec.TopicPartition{}, "t/0")
+	p := &Partition{house: house, pub: h, mute: true, seat: seat{members: []cluster.Replica{{ID: 1}, {ID: 2, Leaving: true}}, change: 7}}
+	p.configure(&configure{members: &members{list: []cluster.Replica{{ID: 1}}}})
+	require.False(t, p.mute)
+}
