@@ -5,6 +5,7 @@ import (
 	iofs "io/fs"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/troupe-mq/troupe/codec"
 )
@@ -16,9 +17,11 @@ const besideTries = 64
 // readBeside reads entries [lo, hi) of the WAL in dir as readEntries does,
 // while the writer may append, cut what is above them, retain, or install a
 // snapshot. What changed while it was read is read again, so nothing half
-// done is taken for damage. ErrGone when the log holds entry lo no longer.
-func readBeside(fs FS, dir string, lo, hi codec.Index, maxBytes uint64) (out []Entry, err error) {
+// done is taken for damage. ErrGone when the log holds entry lo no longer, or is
+// cut so often that nothing can be said.
+func readBeside(fs FS, dir string, cuts *cuts, lo, hi codec.Index, maxBytes uint64) (out []Entry, err error) {
 	for range besideTries {
+		before := cuts.look()
 		files, lerr := listBeside(fs, dir)
 		if lerr != nil {
 			return nil, lerr
@@ -33,6 +36,10 @@ func readBeside(fs FS, dir string, lo, hi codec.Index, maxBytes uint64) (out []E
 		if errors.Is(err, iofs.ErrNotExist) {
 			continue // it has another name by now, or none
 		}
+		if !cuts.none(before) {
+			err = ErrGone // unless it is there at another look
+			continue
+		}
 		if again, lerr := listBeside(fs, dir); lerr != nil || slices.Equal(again, files) {
 			break
 		}
@@ -45,6 +52,21 @@ func readBeside(fs FS, dir string, lo, hi codec.Index, maxBytes uint64) (out []E
 	}
 	return nil, err
 }
+
+// cuts counts the cuts of a log, twice each: when it begins and when it is over.
+// What lies in files of the same names may be something else behind a cut.
+type cuts struct{ n atomic.Uint64 }
+
+// cutting is called before a cut, and what it returns behind it.
+func (c *cuts) cutting() (over func()) {
+	c.n.Add(1)
+	return func() { c.n.Add(1) }
+}
+
+func (c *cuts) look() uint64 { return c.n.Load() }
+
+// none says that no cut was under way at a look, and none has begun since.
+func (c *cuts) none(since uint64) bool { return since%2 == 0 && c.n.Load() == since }
 
 // listBeside names the files of dir that make the log at this moment, at least
 // one. Where the library is cutting, X.END is whole and stands for file X and

@@ -21,6 +21,7 @@ func (l *Log) cut(first codec.Index) error {
 	if err != nil {
 		return err
 	}
+	defer l.cuts.cutting()()
 	if err := l.lowerRecoveryPoint(first - 1); err != nil {
 		return err
 	}

@@ -13,9 +13,10 @@ import (
 // built by Open and kept in step by its one owner, the replica's actor, which
 // tells it what became durable. Readers get a View.
 type Index struct {
-	fs  FS
-	dir string // of the segments
-	wal string // the directory of the descriptors
+	fs   FS
+	dir  string // of the segments
+	wal  string // the directory of the descriptors
+	cuts *cuts  // of the log, for those who read beside it
 
 	before     codec.Index // the entry before the first
 	beforeTerm codec.Term
@@ -98,7 +99,7 @@ type beginning struct {
 func newIndex(fs FS, replica string, h Hard, o Options) *Index {
 	n := incarnation(h.Log)
 	x := &Index{
-		fs: fs, dir: n.dir(replica, segmentDir), wal: n.dir(replica, walDir), before: h.Before, beforeTerm: h.BeforeTerm, last: h.Before,
+		fs: fs, dir: n.dir(replica, segmentDir), wal: n.dir(replica, walDir), cuts: &cuts{}, before: h.Before, beforeTerm: h.BeforeTerm, last: h.Before,
 		active: segment{base: noSegment}, next: h.Next, appends: h.AppendTime, start: h.Start,
 		commit: h.Before, cacheMax: o.CacheBytes,
 	}
@@ -344,5 +345,5 @@ func (x *Index) Entries(lo, hi codec.Index, maxBytes uint64) (out []Entry, ok bo
 // log's lane. Errors: ErrGone when the log holds lo no longer,
 // Corrupt, or the disk's.
 func (x *Index) ReadEntries(lo, hi codec.Index, maxBytes uint64) ([]Entry, error) {
-	return readBeside(x.fs, x.wal, lo, hi, maxBytes)
+	return readBeside(x.fs, x.wal, x.cuts, lo, hi, maxBytes)
 }

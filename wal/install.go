@@ -73,7 +73,9 @@ func (l *Log) install(next Hard, s Snapshot) (*Index, error) {
 	if err := fresh.removeOthers(l.fs, l.dir); err != nil {
 		return nil, err
 	}
-	return newIndex(l.fs, l.dir, next, Options{CacheBytes: l.cacheBytes}), nil
+	x := newIndex(l.fs, l.dir, next, Options{CacheBytes: l.cacheBytes})
+	l.cuts = x.cuts
+	return x, nil
 }
 
 // prepare makes the new log durable beside the old one, which still counts.

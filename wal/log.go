@@ -28,6 +28,7 @@ type Log struct {
 	snapshots  string // the directory of the snapshots
 	cacheBytes int    // of an Index, for the next log
 
+	cuts   *cuts       // told of each, for those who read beside
 	synced codec.Index // entries up to it are fsynced
 	sync   bool        // fsync before Write returns
 	ended  error       // why the log is not to be used any more

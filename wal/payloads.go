@@ -140,7 +140,8 @@ func (r *payloadReader) close() error {
 // before batches are overwritten, so it knows whether the entry is still
 // there; only if it is, and the batches still do not hold, are they damaged.
 func (r *payloadReader) again(e *Entry, run codec.Run) ([]byte, error) {
-	now, err := readBeside(r.x.fs, r.x.wal, e.Index, e.Index+1, 0)
+	before := r.x.cuts.look()
+	now, err := readBeside(r.x.fs, r.x.wal, r.x.cuts, e.Index, e.Index+1, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -153,6 +154,9 @@ func (r *payloadReader) again(e *Entry, run codec.Run) ([]byte, error) {
 		return nil, err
 	}
 	if why := e.matches(run, p[:n]); why != nil {
+		if !r.x.cuts.none(before) {
+			return nil, ErrGone // cut behind the look at the WAL
+		}
 		return nil, corruptf(r.name(e.Place), e.Place.Position, "entry %d: %v", e.Index, why)
 	}
 	return p, nil

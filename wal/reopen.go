@@ -76,7 +76,7 @@ func (r *recovery) writer() (*Log, error) {
 	if err := r.trimWAL(); err != nil {
 		return nil, err
 	}
-	l := &Log{fs: r.fs, dir: r.dir, hard: r.hard, sync: !r.opts.NoSync, synced: r.proven}
+	l := &Log{fs: r.fs, dir: r.dir, hard: r.hard, sync: !r.opts.NoSync, synced: r.proven, cuts: r.x.cuts}
 	l.snapshots, l.cacheBytes = r.path(snapshotDir), r.opts.CacheBytes
 	l.seg = segmentWriter{fs: r.fs, dir: r.path(segmentDir), bytesMax: r.opts.SegmentBytes}
 	if err := r.fill(l); err != nil {
