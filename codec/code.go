@@ -10,7 +10,7 @@ import (
 type Code uint16
 
 // The table. Ranges: 1xx the request, 2xx who asks, 3xx topics, partitions
-// and logs, 6xx limits, 9xx the broker itself.
+// and logs, 6xx limits, 7xx brokers among themselves, 9xx the broker itself.
 const (
 	OK Code = 0
 
@@ -50,6 +50,11 @@ const (
 	TooManyConnections Code = 602
 	// TooManySubscriptions: those of one connection are at the limit.
 	TooManySubscriptions Code = 603
+
+	OtherCluster Code = 700 // two brokers of different clusters
+	NoCluster    Code = 701 // one of two brokers belongs to no cluster yet
+	WrongNode    Code = 702 // another node is at this address than the one that was meant
+	Clone        Code = 703 // another process is that node, and lives
 
 	Stopping Code = 900 // the broker is shutting down
 	Internal Code = 901 // a bug; the log of the broker says more
@@ -97,6 +102,10 @@ var facts = map[Code]fact{
 	TimedOut:             {"TIMED_OUT", true, 7},
 	TooManyConnections:   {"TOO_MANY_CONNECTIONS", true, 89},
 	TooManySubscriptions: {"TOO_MANY_SUBSCRIPTIONS", false, 44},
+	OtherCluster:         {"OTHER_CLUSTER", false, -1},
+	NoCluster:            {"NO_CLUSTER", true, -1},
+	WrongNode:            {"WRONG_NODE", false, -1},
+	Clone:                {"CLONE", false, -1},
 	Stopping:             {"STOPPING", true, 5},
 	Internal:             {"INTERNAL", false, -1},
 }
