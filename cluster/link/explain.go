@@ -1,0 +1,52 @@
+package link
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"syscall"
+
+	"github.com/troupe-mq/troupe/codec"
+)
+
+// explain makes what the network and TLS say one sentence that names what to
+// look at, and in which nothing differs from one dial to the next. A refusal
+// explains itself.
+func explain(err error) error {
+	var coded *codec.Error
+	var record tls.RecordHeaderError
+	var authority x509.UnknownAuthorityError
+	var op *net.OpError
+	var late net.Error
+	says := ""
+	switch {
+	case err == nil || errors.As(err, &coded):
+		return err
+	case errors.As(err, &record):
+		says = "it does not speak TLS, and this broker does: give both certificates of one authority, or none"
+	case errors.As(err, &authority):
+		says = "its certificate is of an authority that this broker does not know: give both certificates of one"
+	case errors.As(err, &op) && op.Op == "remote error":
+		says = "it does not take this broker's certificate: give both certificates of one authority"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		says = "nobody listens there"
+	case errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, context.DeadlineExceeded) || errors.As(err, &late) && late.Timeout():
+		says = "nobody answers there in time"
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		says = "it closed the connection"
+	case errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE):
+		says = "the connection was reset"
+	default:
+		return err
+	}
+	if op != nil || errors.As(err, &op) {
+		err = op.Err // without addresses, which differ
+	}
+	return fmt.Errorf("%s: %w", says, err)
+}
