@@ -18,7 +18,7 @@ const (
 // notYet are verbs and flags to come.
 var (
 	notYetVerbs = map[string]string{
-		"group": noGroups, "cluster": oneBroker, "certs": noTLS, "keygen": noTLS,
+		"group": noGroups, "cluster": oneBroker, "keygen": noTLS,
 		"chaos": "it is run from the source: go test ./simulations/chaos",
 	}
 	notYetFlags = map[string]string{

@@ -81,7 +81,7 @@ func TestWrongUsage(t *testing.T) {
 		{"topic desc t", 2, `unknown command "desc" for "troupe topic": did you mean describe? See troupe topic --help`},
 		{"group list", 2, "troupe group: not yet: there are no consumer groups: a consumer keeps its own position, see troupe consume --from"},
 		{"cluster status", 2, "troupe cluster: not yet: there is one broker, and its topics have one replica"},
-		{"certs init", 2, "troupe certs: not yet: there is no TLS or authentication: a broker listens on loopback only, unless --insecure is said"},
+		{"keygen", 2, "troupe keygen: not yet: there is no TLS or authentication: a broker listens on loopback only, unless --insecure is said"},
 		{"completion tcsh", 2, `unknown command "tcsh" for "troupe completion": see troupe completion --help`},
 		{"serve --join 127.0.0.1:9651", 2, "--join: not yet: there is one broker, and its topics have one replica"},
 		{"serve --tls-cert f", 2, "--tls-cert: not yet: there is no TLS or authentication: a broker listens on loopback only, unless --insecure is said"},
