@@ -149,8 +149,7 @@ func (l *Link) hearGreeting(c *conn) (claim, error) {
 		return said, err
 	}
 	if string(magic[:]) == codec.Magic {
-		_, _ = c.net.Write(codec.EncodeError(nil, codec.ConnectionID, codec.Errorf(codec.Malformed, "this is where brokers talk to each other: clients go to another port, 9650 by default")).Bytes())
-		return said, errors.New("a client has dialled")
+		return said, errClient
 	}
 	if string(magic[:]) != codec.LinkMagic {
 		return said, codec.Errorf(codec.Malformed, "the connection begins with %q: want %q; brokers talk to each other here, without TLS if this is TLS", magic, codec.LinkMagic)
@@ -163,9 +162,11 @@ func (l *Link) hearGreeting(c *conn) (claim, error) {
 	return said, err
 }
 
-// turnAway says why, if there is a reason to tell and somebody who may hear it, and reads a
-// little of what still comes: a close with bytes unread would take the reason
-// back.
+// errClient is that a client has come to the brokers' door.
+var errClient = codec.Errorf(codec.Malformed, "this is where brokers talk to each other: clients go to another port, 9650 by default")
+
+// turnAway says why, if there is a reason to tell, and reads a little of what
+// still comes: a close with bytes unread would take the reason back.
 func (l *Link) turnAway(c *conn, who string, err error) {
 	var coded *codec.Error
 	if !errors.As(err, &coded) {
@@ -173,7 +174,11 @@ func (l *Link) turnAway(c *conn, who string, err error) {
 		return
 	}
 	l.notes.refuse(who, coded)
-	if _, err := c.net.Write(codec.EncodeRefused(coded).Bytes()); err != nil {
+	frame := codec.EncodeRefused(coded)
+	if coded == errClient {
+		frame = codec.EncodeError(nil, codec.ConnectionID, coded) // in its own language
+	}
+	if _, err := c.net.Write(frame.Bytes()); err != nil {
 		return
 	}
 	if half, ok := c.net.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {

@@ -164,11 +164,13 @@ func (a *lane) ended(c *conn, err error) {
 	}
 }
 
-// note sets the state; trouble stays until the next. The caller holds the lock.
+// note sets the state; trouble stays until the next. The time is that of the
+// last change between up and not. The caller holds the lock.
 func (a *lane) note(s State, trouble string) {
-	if s != a.state {
-		a.state, a.since = s, time.Now()
+	if (s == Up) != (a.state == Up) {
+		a.since = time.Now()
 	}
+	a.state = s
 	if trouble != "" {
 		a.trouble = trouble
 	}

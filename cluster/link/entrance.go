@@ -3,7 +3,6 @@ package link
 import (
 	"net"
 	"sync"
-	"time"
 )
 
 // Bounds on connections of which nothing is known yet.
@@ -25,7 +24,6 @@ type entrance struct {
 type stranger struct {
 	conn    net.Conn
 	address string // without the port
-	since   time.Time
 }
 
 func newEntrance() *entrance { return &entrance{} }
@@ -33,7 +31,7 @@ func newEntrance() *entrance { return &entrance{} }
 // enter lets a connection in, and closes another when that is one too many;
 // false when the entrance is closed.
 func (e *entrance) enter(c net.Conn) (*stranger, bool) {
-	s := &stranger{c, hostOf(c.RemoteAddr().String()), time.Now()}
+	s := &stranger{c, hostOf(c.RemoteAddr().String())}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {

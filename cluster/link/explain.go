@@ -42,10 +42,12 @@ func explain(err error) error {
 		says = "it closed the connection"
 	case errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE):
 		says = "the connection was reset"
+	case errors.As(err, &op):
+		return fmt.Errorf("%s: %w", op.Op, op.Err)
 	default:
 		return err
 	}
-	if op != nil || errors.As(err, &op) {
+	if errors.As(err, &op) {
 		err = op.Err // without addresses, which differ
 	}
 	return fmt.Errorf("%s: %w", says, err)

@@ -24,7 +24,7 @@ import (
 // A dial that times out, a connection that breaks or is silent, say nothing:
 // they may be the network. A refusal may come from a proxy or a firewall in
 // between while the process lives; then Lost was called wrongly, which costs
-// an election that PreVote does not let through, and a connection that opens
+// an election that PreVote does not let through, and a dial that succeeds
 // later brings it back to life.
 type node struct {
 	name codec.NodeID
@@ -147,7 +147,10 @@ func (n *node) greeted(c *conn) (ended bool) {
 		ended = !n.lost
 		n.remember(n.peer.Life)
 	}
-	n.known, n.peer, n.lost = true, c.peer, false
+	if c.out || !n.known || n.peer.Life != c.peer.Life {
+		n.lost = false // who dials may have ended since, who answers has not
+	}
+	n.known, n.peer = true, c.peer
 	for old := range n.conns {
 		if old.peer.Life != c.peer.Life || !c.out && !old.out && old.lane == c.lane {
 			old.end(errReplaced)

@@ -114,7 +114,7 @@ type packet struct {
 }
 
 const (
-	packetSmall = 128 << 10
+	packetSmall = 64 << 10
 	packetMost  = 1 << 20 // bytes, unless one letter is larger
 	packetBufs  = 1024    // IOV_MAX
 	copyBelow   = 4 << 10

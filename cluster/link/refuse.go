@@ -73,10 +73,13 @@ func (c claim) stranger(self Self) *codec.Error {
 	return nil
 }
 
-// who is how a claim is named in logs and status. A name that nothing proves
-// is not used for it.
+// who is how a claim is named in logs and status: with TLS by what is proven,
+// else as it says.
 func (c claim) who(host string) string {
-	if c.Greeting == nil || c.secure && c.shown == nil {
+	switch {
+	case c.shown != nil:
+		return fmt.Sprintf("%s (%s)", host, c.shown.Name)
+	case c.secure || c.Greeting == nil:
 		return host
 	}
 	return fmt.Sprintf("%s (%.64s)", host, c.Node)

@@ -48,8 +48,8 @@ type PeerStatus struct {
 
 // LaneStatus is what there is to say about a lane.
 type LaneStatus struct {
-	State State // empty for a node that is not dialled
-	Since time.Time
+	State State     // empty for a node that is not dialled
+	Since time.Time // that it has been up, or has not been
 	// Trouble is the last that there was, in a sentence, while the lane is not
 	// up.
 	Trouble       string

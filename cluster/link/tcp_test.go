@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -327,8 +328,7 @@ func TestStrangersByTLS(t *testing.T) {
 		until(t, c.name, func() bool { return bytes.Contains([]byte(two.trouble("n1")), []byte(c.says)) })
 		if c.notes != 0 {
 			until(t, "a note of it", func() bool {
-				r := one.Status().Refusals
-				return len(r) > 0 && r[len(r)-1].Code == c.notes || len(r) > 0 && r[0].Code == c.notes
+				return slices.ContainsFunc(one.Status().Refusals, func(r Refusal) bool { return r.Code == c.notes })
 			})
 		}
 		two.Close()
