@@ -46,8 +46,8 @@ func (l *Link) accept() {
 // welcome is the life of a connection that another dialled.
 func (l *Link) welcome(s *stranger) {
 	c, purpose := l.meetStranger(s)
-	l.entrance.leave(s)
 	if c == nil {
+		l.entrance.leave(s)
 		_ = s.conn.Close()
 		return
 	}
@@ -104,6 +104,7 @@ func (l *Link) meetStranger(s *stranger) (*conn, codec.Purpose) {
 		l.turnAway(c, said.who(s.address), err)
 		return nil, ""
 	}
+	l.entrance.leave(s) // before it is answered: it makes room for nobody any more
 	_, err = c.net.Write(codec.EncodeAccepted(self.greeting(l.life, said.Purpose, said.Node)).Bytes())
 	_ = c.net.SetDeadline(time.Time{})
 	if err != nil {

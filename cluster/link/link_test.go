@@ -2,6 +2,7 @@ package link
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net"
 	"strings"
@@ -118,6 +119,70 @@ func TestGoodbyeIsHeard(t *testing.T) {
 		require.Empty(t, list[0].loses())
 		require.Empty(t, list[1].loses(), "who ends loses nobody")
 		require.Contains(t, strings.Join(list[0].logged(), "\n"), "it said goodbye")
+	})
+}
+
+// A goodbye is heard by who does not dial as well.
+func TestGoodbyeOnALane(t *testing.T) {
+	play(t, func(t *testing.T, s *troupe) {
+		one, two := s.start("n1", nil), s.start("n2", nil)
+		two.SetPeers(map[codec.NodeID]string{"n1": addressOf("n1")})
+		s.pass(time.Second)
+		two.Close()
+		s.pass(time.Millisecond)
+		require.Equal(t, []codec.NodeID{"n2"}, one.loses())
+	})
+}
+
+// A process that nobody can reach, and which reaches others, lives as long as
+// its own connections do; their end is looked into at once, and it is lost
+// once.
+func TestAProcessThatOnlyDials(t *testing.T) {
+	play(t, func(t *testing.T, s *troupe) {
+		list := s.all("n1", "n2")
+		list[1].config.Listener.Close()
+		list[0].SetPeers(map[codec.NodeID]string{"n2": "n2:1"}) // where nobody listens either
+		s.pass(time.Minute)
+		require.Equal(t, Waiting, list[0].peer("n2").Control.State)
+		require.Empty(t, list[0].loses(), "it is heard")
+		life := list[1].life
+		s.kill("n2")
+		s.pass(50 * time.Millisecond)
+		require.Equal(t, []codec.NodeID{"n2"}, list[0].loses())
+
+		// What it dialled in its last moment is taken later than it is lost.
+		late, err := s.dial(addressOf("n1"), list[1].config.Self.greeting(life, codec.PurposeControl, "n1"))
+		require.NoError(t, err)
+		late.Close()
+		s.pass(10 * time.Second)
+		require.Empty(t, list[0].loses(), "once")
+	})
+}
+
+// An address that changes while it is dialled is not stayed at.
+func TestAMoveWhileDialling(t *testing.T) {
+	play(t, func(t *testing.T, s *troupe) {
+		two := s.start("n2", nil)
+		slow := make(chan struct{})
+		one := s.start("n1", func(c *Config) {
+			dial := c.Dial
+			c.Dial = func(ctx context.Context, address string) (net.Conn, error) {
+				if address == "old:1" {
+					<-slow
+					address = addressOf("n2")
+				}
+				return dial(ctx, address)
+			}
+		})
+		one.SetPeers(map[codec.NodeID]string{"n2": "old:1"})
+		s.pass(time.Second)
+		one.SetPeers(map[codec.NodeID]string{"n2": addressOf("n2")})
+		close(slow)
+		s.pass(time.Second)
+		require.Equal(t, 4, s.net.dialled(addressOf("n2")), "each lane left the old one")
+		one.say("n2", "hello")
+		s.pass(time.Millisecond)
+		require.Len(t, two.hears(), 1)
 	})
 }
 

@@ -99,7 +99,7 @@ func (m *memory) dialFrom(host string) func(context.Context, string) (net.Conn, 
 		}
 		a, b := net.Pipe()
 		to := hostOf(address)
-		near, far := &memoryConn{Conn: a, net: m, from: host, to: to}, &memoryConn{Conn: b, net: m, from: to, to: host}
+		near, far := &memoryConn{Conn: a, net: m, from: host, to: to, writing: make(chan struct{}, 1)}, &memoryConn{Conn: b, net: m, from: to, to: host, writing: make(chan struct{}, 1)}
 		m.conns[near], m.conns[far] = struct{}{}, struct{}{}
 		m.mu.Unlock()
 		l.backlog <- far
@@ -111,6 +111,7 @@ type memoryConn struct {
 	net.Conn
 	net      *memory
 	from, to string
+	writing  chan struct{} // net.Pipe has a mutex here, and waiting for that is no rest for a bubble
 }
 
 func (c *memoryConn) RemoteAddr() net.Addr { return memoryAddr(c.to + ":1") }
@@ -122,6 +123,8 @@ func (c *memoryConn) Write(p []byte) (int, error) {
 	if cut {
 		return len(p), nil
 	}
+	c.writing <- struct{}{}
+	defer func() { <-c.writing }()
 	return c.Conn.Write(p)
 }
 

@@ -156,6 +156,8 @@ func TestOfTwoClonesTheFirstStays(t *testing.T) {
 func TestAFormerProcessStaysAway(t *testing.T) {
 	play(t, func(t *testing.T, s *troupe) {
 		one := s.start("n1", nil)
+		s.net.set(func() { s.net.holes[addressOf("n2")] = true })
+		one.SetPeers(map[codec.NodeID]string{"n2": addressOf("n2")})
 		self := Self{Cluster: ours, Node: "n2", Address: "n2:9651"}
 		first, err := s.dial(addressOf("n1"), self.greeting(7, codec.PurposeControl, "n1"))
 		require.NoError(t, err)
@@ -168,8 +170,15 @@ func TestAFormerProcessStaysAway(t *testing.T) {
 		require.ErrorIs(t, err, codec.E(codec.Clone))
 		require.Equal(t, []codec.NodeID{"n2"}, one.loses())
 		require.EqualValues(t, 8, one.peer("n2").Life)
-		second.Close()
 		first.Close()
+
+		go second.Write([]byte{0xff, 0xff, 0xff, 0xff})
+		second.want(4) // it is here
+		s.pass(time.Millisecond)
+		require.Equal(t, []codec.NodeID{"n2"}, one.loses())
+		_, err = s.dial(addressOf("n1"), self.greeting(8, codec.PurposeBulk, "n1"))
+		require.ErrorIs(t, err, codec.E(codec.Clone), "who said goodbye has ended")
+		second.Close()
 	})
 }
 
