@@ -344,6 +344,7 @@ func TestAPeerThatReadsNothing(t *testing.T) {
 		var puppets []puppet
 		for range 2 {
 			puppets = append(puppets, s.accept(l, Self{Cluster: ours, Node: "n2", Address: "n2:9651"}, 7))
+			puppets[len(puppets)-1].want(4) // so that letters are what is not taken
 		}
 		s.pass(time.Millisecond)
 		for range 1000 {
@@ -367,6 +368,7 @@ func TestAPeerThatReadsNothing(t *testing.T) {
 		l.Close()
 		s.pass(5 * time.Second)
 		require.Zero(t, one.peer("n2").Bulk.QueuedBytes, "nobody answers: nothing waits")
+		require.EqualValues(t, 1000, one.peer("n2").Bulk.Lost.Letters)
 		require.Equal(t, []codec.NodeID{"n2"}, one.loses())
 	})
 }

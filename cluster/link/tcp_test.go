@@ -163,6 +163,10 @@ func TestResetsByTCP(t *testing.T) {
 	})
 	require.Empty(t, one.lost)
 	require.Empty(t, two.lost)
+	until(t, "nothing to wait", func() bool {
+		p := one.Status().Peers[0]
+		return p.Control.QueuedBytes == 0 && p.Bulk.QueuedBytes == 0
+	})
 
 	two.SetPeers(nil) // the dead do not dial
 	two.config.Listener.Close()
