@@ -13,8 +13,9 @@ import (
 )
 
 // Letters from one link to another over loopback, beside a plain TCP
-// connection that carries as many bytes in writes of the same size, and reads
-// of 64 KiB: what the link costs is the ratio of two lines.
+// connection that carries as many bytes in writes of the same size: read into
+// the same 64 KiB again and again, and into new memory for each, as letters
+// are. What the link costs is the ratio of two lines.
 //
 //	go test ./cluster/link -run '^$' -bench . -benchtime 2s
 func BenchmarkLetters(b *testing.B) {
@@ -27,7 +28,11 @@ func BenchmarkLetters(b *testing.B) {
 			a := newAuthority(b)
 			benchLink(b, c.bytes, func(c *Config) { c.TLS = a.credentials(codec.RoleBroker, string(c.Self.Node)) })
 		})
-		b.Run(c.name+"/plain", func(b *testing.B) { benchPlain(b, c.bytes) })
+		b.Run(c.name+"/plain-new", func(b *testing.B) { benchPlain(b, c.bytes, func() []byte { return make([]byte, c.bytes) }) })
+		b.Run(c.name+"/plain", func(b *testing.B) {
+			buf := make([]byte, 64<<10)
+			benchPlain(b, c.bytes, func() []byte { return buf })
+		})
 	}
 }
 
@@ -68,7 +73,7 @@ func benchLink(b *testing.B, size int, change func(*Config)) {
 	report(b)
 }
 
-func benchPlain(b *testing.B, size int) {
+func benchPlain(b *testing.B, size int, memory func() []byte) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(b, err)
 	defer l.Close()
@@ -80,10 +85,11 @@ func benchPlain(b *testing.B, size int) {
 			return
 		}
 		defer c.Close()
-		buf, left := make([]byte, 64<<10), int64(b.N)*int64(size)
+		left := int64(b.N) * int64(size)
 		for left > 0 && err == nil {
+			buf := memory()
 			var n int
-			n, err = c.Read(buf)
+			n, err = io.ReadFull(c, buf[:min(int64(len(buf)), left)])
 			left -= int64(n)
 		}
 		if err == io.EOF && left > 0 {

@@ -11,7 +11,7 @@ import (
 
 // inletBytes is what a connection's reader takes at once, so that small letters
 // need no call each.
-const inletBytes = 64 << 10
+const inletBytes = 16 << 10
 
 // take reads letters and hands each over, until the connection ends.
 func (l *Link) take(c *conn) error {
