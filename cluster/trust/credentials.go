@@ -79,29 +79,40 @@ func (c *Credentials) Trouble() string {
 // current is what to use now.
 func (c *Credentials) current() *loaded {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	now, tell := c.look()
+	c.mu.Unlock()
+	if tell != nil {
+		tell()
+	}
+	return now
+}
+
+// look looks at the files when it is time, and returns what to use and what
+// there is to log. The caller holds the lock.
+func (c *Credentials) look() (now *loaded, tell func()) {
 	if time.Since(c.looked) < lookEvery {
-		return c.now
+		return c.now, nil
 	}
 	c.looked = time.Now()
 	if stamps, err := stampsOf(c.files); err == nil && stamps == c.now.stamps {
 		c.failed = ""
-		return c.now
+		return c.now, nil
 	}
 	next, err := read(c.files)
 	if err == nil && next.identity != c.now.identity {
 		err = fmt.Errorf("%s now names %s, and this is %s: restart for that", c.files.Cert, next.identity, c.now.identity)
 	}
-	if err != nil {
-		if c.failed != err.Error() {
-			c.failed = err.Error()
-			c.log("certificates were changed and cannot be used, those before stay", "error", err)
+	if err == nil {
+		c.now, c.failed = next, ""
+		return c.now, func() {
+			c.log("certificates were read again", "name", next.identity.String(), "until", next.cert.Leaf.NotAfter)
 		}
-		return c.now
 	}
-	c.now, c.failed = next, ""
-	c.log("certificates were read again", "name", next.identity.String(), "until", next.cert.Leaf.NotAfter)
-	return c.now
+	if c.failed == err.Error() {
+		return c.now, nil
+	}
+	c.failed = err.Error()
+	return c.now, func() { c.log("certificates were changed and cannot be used, those before stay", "error", err) }
 }
 
 func stampsOf(f Files) (all [3]stamp, err error) {
