@@ -247,9 +247,14 @@ func (p *Partition) answer(list []replica.Answer) {
 	p.finishIfAnswered()
 }
 
-// publish shows readers what is committed, and wakes those at the tail.
+// publish shows readers what is committed, and wakes those at the tail. A log that
+// was opened again may know less of that than it did before: what was shown stays,
+// until it knows as much.
 func (p *Partition) publish() {
 	v := p.disk.index.View()
+	if old := p.pub.view.Load(); old != nil && (v.HighWatermark() < old.HighWatermark() || v.Start() < old.Start()) {
+		return
+	}
 	p.pub.view.Store(v)
 	p.waiters.passed(v.HighWatermark())
 }

@@ -37,6 +37,7 @@ var clusterBugs = []cluster{
 	{"s18-moves", 1, "a leader was to go by one change of replicas and alone to stay by the next, which came in the middle of the first: nobody was left to lead out of the joint configuration", "actors/replica: testdata/moves.txt"},
 	{"swarm", 1010, "a leader that was deposed and had not heard of it told a producer that its sequence was missing, for what came before was stored with the next leader", "actors/replica: testdata/producer.txt"},
 	{"s18-moves", 20018, "a producer that went to a replica which had moved away was told that its topic had been deleted", "simulations/world: TestAReplicaThatMovedAwaySendsItsClientsOn"},
+	{"s10-disk-full", 60022, "a log that was opened again when its disk had room showed its readers less than before", "simulations/world: the bounds of every replica, in every scenario"},
 	{"s26-crash-upon-crash", 3, "a quarantined replica of a log to which nothing was written was counted as in sync for ever", "simulations/world: TestAQuarantinedReplicaSendsItsReadersElsewhere"},
 }
 
