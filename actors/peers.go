@@ -245,7 +245,7 @@ func (p *Partition) sentFromDisk(m *sent) {
 // heard steps a message of another replica. What it asks for is done behind all
 // that waits with it.
 func (p *Partition) heard(m *heard) {
-	if m.to != p.seat.id || p.mind == nil || p.disk.closed || p.newborn() && asksTooMuch(m.raft) {
+	if m.to != p.seat.id || p.mind == nil || p.disk.closed || p.asksTooMuch(m.raft) {
 		return
 	}
 	p.payloads.offer(m.payloads)
@@ -263,22 +263,17 @@ func (p *Partition) heard(m *heard) {
 	p.flushSoon()
 }
 
-// newborn says whether this is a replica of the metadata that has nothing yet but
-// the founding.
-func (p *Partition) newborn() bool {
-	founding, _, _ := replica.Bootstrap(nil)
-	return p.machine != nil && p.disk.index.Last() <= founding
-}
-
-// asksTooMuch says whether a replica that has nothing but the founding must not
-// give the vote that m asks for: whoever asks has more. Then the founding is long
+// asksTooMuch says whether m asks for the vote of a replica of the metadata that has
+// nothing yet but the founding, for one that has more. Then the founding is long
 // over, and an empty directory may be one in place of another that was lost, of
 // which this broker's vote has already been used. Others know its disk, but one
 // that has just started does not know yet what it knew.
-func asksTooMuch(m *raftpb.Message) bool {
+func (p *Partition) asksTooMuch(m *raftpb.Message) bool {
+	if vote := m.GetType() == raftpb.MsgVote || m.GetType() == raftpb.MsgPreVote; !vote || p.machine == nil {
+		return false
+	}
 	founding, _, _ := replica.Bootstrap(nil)
-	vote := m.GetType() == raftpb.MsgVote || m.GetType() == raftpb.MsgPreVote
-	return vote && codec.Index(m.GetIndex()) > founding && !codec.Mutant("empty-disk-votes")
+	return p.disk.index.Last() <= founding && codec.Index(m.GetIndex()) > founding && !codec.Mutant("empty-disk-votes")
 }
 
 // keepPayloads sees to it that each entry given to the disk has its batches, and
