@@ -204,3 +204,37 @@ func TestAHardStateOfVersionOneIsRead(t *testing.T) {
 	require.Equal(t, uint64(1), b.Hard.Log)
 	require.NoError(t, b.Log.Close())
 }
+
+// What retention decided about a log that a snapshot has replaced meanwhile is
+// about nothing: the new one does not begin where the old one was to.
+func TestRetentionOfTheLogBeforeASnapshotDoesNothing(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		drop func(*bench) *Drop
+	}{
+		{"segments", func(b *bench) *Drop {
+			b.Index.SetStart(b.Index.Next())
+			return b.Index.Drop(1 << 40)
+		}},
+		{"entries", func(b *bench) *Drop { return b.Index.DropEntries(10) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBench(t, Options{SegmentBytes: 2000, WALFileBytes: 1000})
+			b.put(20, 4, 100)
+			b.commit()
+			d := c.drop(b)
+			require.NotNil(t, d)
+			b.install(arrival(9, 60, 500), "theirs")
+			require.NoError(t, b.Log.Retain(d))
+			for i := range 2 {
+				before, term := b.Index.Before()
+				require.Equal(t, codec.Index(60), before)
+				require.Equal(t, codec.Term(9), term)
+				require.Equal(t, codec.Offset(500+8*i), b.Index.Next())
+				b.put(2, 4, 100)
+				b.reopen()
+			}
+			require.Equal(t, codec.Index(64), b.Index.Last())
+		})
+	}
+}

@@ -77,7 +77,13 @@ func (x *Index) DropEntries(index codec.Index) *Drop {
 
 // Retain removes what d names. The new beginning is durable before anything
 // goes; what a crash leaves behind, the next Open removes.
+//
+// A Drop of a log that a snapshot has replaced since, which begins behind all
+// that was committed there, names nothing that is still here.
 func (l *Log) Retain(d *Drop) error {
+	if l.ended == nil && d.before <= l.hard.now.Before {
+		return nil
+	}
 	err := l.setHard(func(h *Hard) {
 		h.Before, h.BeforeTerm, h.Next, h.AppendTime = d.before, d.beforeTerm, d.next, d.appends
 		h.Start = max(h.Start, d.start)
