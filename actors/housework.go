@@ -134,7 +134,10 @@ func (p *Partition) configure(m *configure) {
 			p.flush() // what was taken alone is its owner's memory, and is kept for nobody
 		}
 		p.seat.members, p.seat.change = m.members.list, m.members.change
-		p.mute = p.mute && p.replicated() // it is ticks that end it, and one that is alone gets none
+		if !p.replicated() { // ticks end both, and one that is alone gets none
+			p.mute = false
+			p.look()
+		}
 	}
 	p.seat.settings = m.settings
 	if p.options() != old {
