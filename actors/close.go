@@ -44,7 +44,7 @@ func (p *Partition) finishIfAnswered() {
 
 // leave refuses everything from now on.
 func (p *Partition) leave(why *codec.Error) {
-	p.disk.closed = true
+	p.disk.closed, p.serving = true, false
 	p.pub.publishState(state{write: why, read: why})
 	p.requests.failAll(codec.Errorf(codec.Unknown, "%s: the batch may or may not be in the log", why.Message))
 	p.waiters.all()

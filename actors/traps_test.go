@@ -96,3 +96,14 @@ func TestALogThatIsAloneIsNotMute(t *testing.T) {
 	p.configure(&configure{members: &members{list: []cluster.Replica{{ID: 1}}}})
 	require.False(t, p.mute)
 }
+
+// A replica that led and was closed has no mind, and hears of changes all the same.
+func TestAClosedReplicaThatLedIsConfigured(t *testing.T) {
+	house := newHouse(Config{Ports: Ports{Clock: testClock{}}})
+	defer house.system.Shutdown()
+	h := newHandle(house, codec.TopicPartition{}, "t/0")
+	p := &Partition{house: house, pub: h, serving: true, seat: seat{members: []cluster.Replica{{ID: 1}, {ID: 2, Leaving: true}}, change: 7}}
+	p.leave(codec.Errorf(codec.Stopping, "the broker is stopping"))
+	p.configure(&configure{members: &members{list: []cluster.Replica{{ID: 1}}}})
+	require.False(t, p.serving)
+}

@@ -78,8 +78,8 @@ func (x *Index) DropEntries(index codec.Index) *Drop {
 // Retain removes what d names. The new beginning is durable before anything
 // goes; what a crash leaves behind, the next Open removes.
 //
-// A Drop of a log that a snapshot has replaced since, which begins behind all
-// that was committed there, names nothing that is still here.
+// A Drop that was made before an Install names nothing that is still here: the
+// log begins behind all that was committed in the one before it.
 func (l *Log) Retain(d *Drop) error {
 	if l.ended == nil && d.before <= l.hard.now.Before {
 		return nil

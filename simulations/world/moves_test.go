@@ -39,6 +39,35 @@ func (c *Cluster) names() (all []codec.NodeID) {
 	return all
 }
 
+// A log whose other replicas go says that one is in sync as soon as they are gone:
+// nothing ticks there any more, that would look again. The last look comes too early
+// in three of these seeds.
+func TestALogThatIsLeftAloneSaysSo(t *testing.T) {
+	for seed := range uint64(40) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			c := moving(t, seed, 3, 3)
+			log := c.logs[0]
+			inSync := func() (n int) {
+				for _, p := range c.leads(log).Broker.Stats().Partitions {
+					if p.Name == log {
+						n = p.InSync
+					}
+				}
+				return n
+			}
+			require.NoError(t, c.run(func() bool { return c.leads(log) != nil && inSync() == 3 }, time.Minute))
+			lead := c.leads(log)
+			lead.Broker.ChangeReplicas(log, []codec.NodeID{lead.name}, func(err error) { require.NoError(t, err) })
+			alone := func() bool {
+				p := lead.Broker.Metadata().Topics["t"].Partitions[0]
+				return p.Change == 0 && len(p.Replicas) == 1
+			}
+			require.NoError(t, c.run(alone, time.Minute))
+			require.NoError(t, c.run(func() bool { return inSync() == 1 }, time.Second))
+		})
+	}
+}
+
 // A log that was alone gets other replicas while a record comes in: the memory of a
 // batch that was taken before is its owner's again after the answer, and must not
 // be sent to anybody.
