@@ -110,6 +110,7 @@ func New(cfg Config) (*Mind, error) {
 	}
 	m.node = node
 	m.observe()
+	m.infer()
 	return m, nil
 }
 
@@ -184,6 +185,7 @@ func (m *Mind) Step(msg *raftpb.Message) error {
 	}
 	err := m.node.Step(msg)
 	m.observe()
+	m.learn(msg)
 	if errors.Is(err, raft.ErrStepPeerNotFound) {
 		return fmt.Errorf("step %s: replica %d is not in group %d", msg.GetType(), msg.GetFrom(), m.cfg.Group)
 	}

@@ -31,10 +31,11 @@ var rewrite = flag.Bool("rewrite", false, "write what the plays say into their f
 //	conf ID add=ID|learner=ID|remove=ID
 //	toward ID A,B,C       take a leader's next step towards these members
 //	move ID A,B,C         take all its steps
-//	persist ID [N]        make N appends durable, all without N
+//	persist ID [N]        make N appends durable, all without N; a configuration is when what follows it is
 //	deliver [A→B]         hand over what is on the wire now
 //	drop [A→B]            lose what is on the wire now
 //	crash ID              lose what is not durable, open again
+//	gone ID               lose a replica for good
 //	trim ID INDEX         drop the log up to INDEX
 //	stabilize             let disks and wire do all that is due
 //	show ID               its disk and its mind
@@ -144,6 +145,8 @@ func act(t *testing.T, w *world, words []string) {
 		letters(w, way, words[0] == "deliver")
 	case "crash":
 		w.crash(n)
+	case "gone":
+		w.nodes = slices.DeleteFunc(w.nodes, func(o *node) bool { return o == n })
 	case "trim":
 		n.disk.trim(codec.Index(number(t, words[2])))
 	case "stabilize":

@@ -109,7 +109,7 @@ func (p *player) step() {
 			}
 		}
 	case c < 964:
-		if i := n.disk.commit; i > n.disk.start {
+		if i := n.mind.Commit(); i > n.disk.start && i <= n.disk.last() && len(n.confs) == 0 && !n.installing() {
 			n.disk.trim(n.disk.start + codec.Index(r.Uint64N(uint64(i-n.disk.start)+1)))
 		}
 	case c < 968:

@@ -8,10 +8,12 @@ import (
 )
 
 // tail is the one truth about where the log's batches end. It remembers every
-// batch that may still be cut, and the last one that may not.
+// batch that may still be cut, and the last one that may not; and which
+// configurations may still be cut.
 type tail struct {
-	base  mark   // of the last batch at or below the commit index
-	marks []mark // of the batches above, ascending
+	base  mark          // of the last batch at or below the commit index
+	marks []mark        // of the batches above, ascending
+	confs []codec.Index // of the configurations above the commit index, ascending
 }
 
 // mark is what follows the batches of one entry.
@@ -38,7 +40,11 @@ func (t *tail) append(index codec.Index, typ raftpb.EntryType, data []byte) erro
 	for n := len(t.marks); n > 0 && t.marks[n-1].index >= index; n-- {
 		t.marks = t.marks[:n-1]
 	}
+	for n := len(t.confs); n > 0 && t.confs[n-1] >= index; n-- {
+		t.confs = t.confs[:n-1]
+	}
 	if typ != raftpb.EntryNormal {
+		t.confs = append(t.confs, index)
 		return nil
 	}
 	run, ok, err := codec.ParseBatchEntry(data)
@@ -55,6 +61,9 @@ func (t *tail) append(index codec.Index, typ raftpb.EntryType, data []byte) erro
 
 // commit forgets how to go back to or before index.
 func (t *tail) commit(index codec.Index) {
+	for len(t.confs) > 0 && t.confs[0] <= index {
+		t.confs = t.confs[1:]
+	}
 	n := 0
 	for n < len(t.marks) && t.marks[n].index <= index {
 		n++

@@ -21,7 +21,10 @@ func (m *Mind) Take() Effects {
 	}
 	// What was proposed and is in no Append by now was cut before it got there.
 	m.unsent = nil
-	fx.Messages, m.messages = m.messages, nil
+	fx.Messages, m.messages = forNobody(m.messages), nil
+	for _, msg := range fx.Messages {
+		m.sign(msg)
+	}
 	clear(m.given) // those of the last Take are over
 	fx.Answers, m.answers, m.given = m.answers, m.given[:0], m.answers
 	if m.role != m.told {

@@ -11,6 +11,7 @@ import (
 	"github.com/troupe-mq/troupe/codec"
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
+	"go.etcd.io/raft/v3/tracker"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -109,12 +110,20 @@ func (d *disk) Snapshot() (*raftpb.Snapshot, error) {
 // write makes one Append durable, as the body's disk port does.
 func (d *disk) write(a *Append) {
 	d.term, d.vote = a.Term, a.Vote
+	if a.Hard { // nothing else takes the commit index to the disk, and it never goes before what it is about
+		stays := d.last()
+		if len(a.Entries) > 0 {
+			stays = min(stays, a.Entries[0].Index-1)
+		}
+		d.commit = max(d.commit, min(a.Commit, stays))
+	}
 	if a.Snapshot != nil {
 		d.installed++
 		m := a.Snapshot.GetMetadata()
 		snap, err := ParseSnapshot(a.Snapshot.GetData())
 		must(err)
 		d.start, d.startAt, d.entries = codec.Index(m.GetIndex()), codec.Term(m.GetTerm()), nil
+		d.commit = d.start
 		d.snap, d.confAsOf = snap, snap.ConfAsOf
 		d.conf, err = proto.Marshal(m.GetConfState())
 		must(err)
@@ -122,13 +131,14 @@ func (d *disk) write(a *Append) {
 	if len(a.Entries) > 0 {
 		d.entries = append(slices.Clone(d.entries[:a.Entries[0].Index-d.start-1]), a.Entries...)
 	}
-	if d.commit = max(d.commit, a.Commit); d.commit > d.last() {
-		panic(fmt.Sprintf("commit %d above the end of the log %d", d.commit, d.last()))
+	if a.Commit > d.last() {
+		panic(fmt.Sprintf("commit %d above the end of the log %d", a.Commit, d.last()))
 	}
 }
 
 // trim drops the log up to index, which is applied.
 func (d *disk) trim(index codec.Index) {
+	d.commit = max(d.commit, index)
 	for d.start < index {
 		e := d.entries[0]
 		if run, ok, _ := codec.ParseBatchEntry(e.Data); ok && e.Type == raftpb.EntryNormal {
@@ -145,15 +155,19 @@ func (d *disk) trim(index codec.Index) {
 // the durable commit index, everything derived is read again.
 func (d *disk) open(id codec.ReplicaID) (*Mind, error) {
 	next, time := d.snap.Next, d.snap.AppendTime
+	applied := d.commit
 	for _, e := range d.entries {
+		if e.Type != raftpb.EntryNormal && e.Index > d.confAsOf {
+			applied = min(applied, e.Index-1) // decided and not yet written down: it is applied again
+		}
 		run, ok, err := codec.ParseBatchEntry(e.Data)
 		must(err)
 		if ok && e.Type == raftpb.EntryNormal {
 			next, time = run.Limit(), run.AppendTime()
 		}
 	}
-	return New(Config{Group: 7, ID: id, Storage: d, Applied: d.commit, ConfAsOf: d.confAsOf,
-		Next: next, AppendTime: time, StartTime: d.snap.AppendTime, Producers: d.producers(), ProducersAsOf: d.snap.ProducersAsOf})
+	return New(Config{Group: 7, ID: id, Storage: d, Applied: applied, ConfAsOf: d.confAsOf,
+		Next: next, AppendTime: time, StartTime: d.snap.AppendTime, Producers: d.producers(), ProducersAsOf: max(d.commit, d.snap.ProducersAsOf)})
 }
 
 func applyTo(t *Producers, run codec.Run) {
@@ -168,8 +182,16 @@ type node struct {
 	disk     *disk
 	mind     *Mind
 	queue    []*Append
+	confs    []*saving
+	conf     tracker.Config          // before what the last Take applied
 	payloads map[place][]codec.Batch // the body's tail cache
 	checked  map[*raftpb.Message]bool
+}
+
+// saving is a configuration on its way to the disk, behind some Appends.
+type saving struct {
+	conf   *ConfChange
+	behind int
 }
 
 type place struct {
@@ -224,12 +246,21 @@ func (w *world) add(id codec.ReplicaID, d *disk) *node {
 }
 
 func (w *world) node(id codec.ReplicaID) *node {
+	n := w.find(id)
+	if n == nil {
+		panic(fmt.Sprintf("no node %d", id))
+	}
+	return n
+}
+
+// find is nil for one that is gone for good.
+func (w *world) find(id codec.ReplicaID) *node {
 	for _, n := range w.nodes {
 		if n.id == id {
 			return n
 		}
 	}
-	panic(fmt.Sprintf("no node %d", id))
+	return nil
 }
 
 func (w *world) start(n *node) {
@@ -241,7 +272,7 @@ func (w *world) start(n *node) {
 
 // crash loses what is not durable, and the answers of the requests in flight.
 func (w *world) crash(n *node) {
-	n.queue = nil
+	n.queue, n.confs = nil, nil
 	n.payloads = map[place][]codec.Batch{}
 	w.start(n)
 }
@@ -254,6 +285,7 @@ func (w *world) saying(format string, args ...any) {
 
 // take carries out the effects of one node.
 func (w *world) take(n *node) {
+	n.conf = n.mind.node.Status().Config
 	fx := n.mind.Take()
 	if fx.Role != nil {
 		w.lead(n, *fx.Role)
@@ -272,8 +304,7 @@ func (w *world) take(n *node) {
 		w.apply(n, e)
 	}
 	if fx.Conf != nil {
-		n.disk.conf, n.disk.confAsOf = fx.Conf.State, fx.Conf.Index
-		n.disk.commit = max(n.disk.commit, fx.Conf.Index)
+		n.confs = append(n.confs, &saving{fx.Conf, len(n.queue)})
 		w.saying("  %d has configuration %s", n.id, confString(fx.Conf.State))
 	}
 	for _, a := range fx.Answers {
@@ -417,18 +448,28 @@ func (w *world) answer(n *node, a Answer) {
 	}
 	require.Equal(w.t, w.values[a.Base], crc, "acknowledged offset %d holds another batch", a.Base)
 	w.acked[a.Base] = crc
-	if a.Index > 0 {
-		for _, voters := range n.mind.node.Status().Config.Voters {
-			holders := 0
-			for id := range voters {
-				d := w.node(codec.ReplicaID(id)).disk
-				if a.Index <= d.start || a.Index <= d.last() && d.at(a.Index).Term == a.Term {
-					holders++
-				}
+	if a.Index > 0 { // it may have been committed before a configuration that is applied by now
+		require.True(w.t, w.holds(a, n.conf) || w.holds(a, n.mind.node.Status().Config), "acknowledged before a majority has it durable")
+	}
+}
+
+// holds says that a majority of each half of a configuration has an entry durable.
+func (w *world) holds(a Answer, c tracker.Config) bool {
+	for _, voters := range c.Voters {
+		holders := 0
+		for id := range voters {
+			n := w.find(codec.ReplicaID(id))
+			if n == nil { // it may have held it when it went
+				holders++
+			} else if d := n.disk; a.Index <= d.start || a.Index <= d.last() && d.at(a.Index).Term == a.Term {
+				holders++
 			}
-			require.True(w.t, len(voters) == 0 || holders > len(voters)/2, "acknowledged before a majority has it durable")
+		}
+		if len(voters) > 0 && holders <= len(voters)/2 {
+			return false
 		}
 	}
+	return true
 }
 
 // produce asks for a batch; the error is the refusal.
@@ -443,11 +484,33 @@ func (w *world) produce(n *node, b codec.Batch) error {
 	return err
 }
 
-// persist makes up to k appends of a node durable.
+// installing says that a snapshot is on its way to the disk.
+func (n *node) installing() bool {
+	return slices.ContainsFunc(n.queue, func(a *Append) bool { return a.Snapshot != nil })
+}
+
+// saved makes the configurations durable that are behind no Append any more.
+func (n *node) saved() {
+	for len(n.confs) > 0 && n.confs[0].behind <= 0 {
+		c := n.confs[0].conf
+		n.confs = n.confs[1:]
+		if c.Index >= n.disk.confAsOf {
+			n.disk.conf, n.disk.confAsOf = c.State, c.Index
+			n.disk.commit = max(n.disk.commit, min(c.Index, n.disk.last()))
+		}
+	}
+}
+
+// persist makes up to k appends of a node durable, and the configurations before
+// them.
 func (w *world) persist(n *node, k int) {
-	for ; k > 0 && len(n.queue) > 0; k-- {
+	for n.saved(); k > 0 && len(n.queue) > 0; k-- {
+		n.saved()
 		a := n.queue[0]
 		n.queue = n.queue[1:]
+		for _, c := range n.confs {
+			c.behind--
+		}
 		n.disk.write(a)
 		n.mind.Persisted(a)
 		for _, m := range n.mind.messages {
@@ -459,7 +522,11 @@ func (w *world) persist(n *node, k int) {
 
 // deliver hands one letter to whom it is for.
 func (w *world) deliver(l *letter) {
-	n := w.node(codec.ReplicaID(l.msg.GetTo()))
+	n := w.find(codec.ReplicaID(l.msg.GetTo()))
+	if n == nil {
+		w.report(l, false)
+		return
+	}
 	w.saying("  %s", messageString(l.msg))
 	for at, b := range l.payloads {
 		n.payloads[at] = b
@@ -471,8 +538,7 @@ func (w *world) deliver(l *letter) {
 
 // report tells a leader whether its snapshot arrived, as the link does.
 func (w *world) report(l *letter, ok bool) {
-	if l.msg.GetType() == raftpb.MsgSnap {
-		n := w.node(codec.ReplicaID(l.msg.GetFrom()))
+	if n := w.find(codec.ReplicaID(l.msg.GetFrom())); n != nil && l.msg.GetType() == raftpb.MsgSnap {
 		n.mind.SnapshotSent(codec.ReplicaID(l.msg.GetTo()), ok)
 		w.take(n)
 	}
@@ -483,7 +549,7 @@ func (w *world) stabilize() {
 	for busy := true; busy; {
 		busy = false
 		for _, n := range w.nodes {
-			if len(n.queue) > 0 {
+			if len(n.queue) > 0 || len(n.confs) > 0 {
 				busy = true
 				w.persist(n, len(n.queue))
 			}
