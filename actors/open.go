@@ -133,10 +133,12 @@ func (p *Partition) opened(m *opened) {
 		p.publish()
 		p.pub.publishState(state{open: true, write: unavailable(p.seat.name)})
 	}
-	if p.stands() {
-		p.mind.Campaign()
-	}
+	// What the log itself proves to be decided is applied first: nobody stands before.
 	p.carryOut(p.mind.Take())
+	if p.mind != nil && p.stands() {
+		p.mind.Campaign()
+		p.carryOut(p.mind.Take())
+	}
 }
 
 // stands says whether this replica asks to lead as soon as it is open: one that

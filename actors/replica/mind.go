@@ -73,6 +73,7 @@ type Mind struct {
 	commit     codec.Index
 	confAsOf   codec.Index
 	hard       Append // term and vote of the last Append with Hard
+	silence    int    // ticks since the leader was heard
 
 	next     codec.Offset // while open: the next batch's offset
 	time     codec.Millis // while open: no batch is older
@@ -170,6 +171,7 @@ func (m *Mind) Campaign() {
 
 // Tick is one step of time, for elections and heartbeats.
 func (m *Mind) Tick() {
+	m.silence++
 	m.node.Tick()
 	m.observe()
 }
@@ -185,6 +187,7 @@ func (m *Mind) Step(msg *raftpb.Message) error {
 	}
 	err := m.node.Step(msg)
 	m.observe()
+	m.heed(msg)
 	m.learn(msg)
 	if errors.Is(err, raft.ErrStepPeerNotFound) {
 		return fmt.Errorf("step %s: replica %d is not in group %d", msg.GetType(), msg.GetFrom(), m.cfg.Group)

@@ -9,7 +9,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/troupe-mq/troupe/codec"
-	"go.etcd.io/raft/v3/raftpb"
 )
 
 // Whatever happens while a group moves from some replicas to others, and whoever of
@@ -20,17 +19,23 @@ func TestRandomMoves(t *testing.T) {
 	if testing.Short() {
 		seeds = 40
 	}
+	var s saw
+	play := func(t *testing.T, seed uint64) { movesPlay(t, seed, &s) }
 	if *seedFlag != 0 {
-		movesPlay(t, *seedFlag)
+		play(t, *seedFlag)
 		return
 	}
-	moved := 0
 	for seed := range seeds {
-		t.Run(fmt.Sprintf("seed-%d", seed+1), func(t *testing.T) { moved += movesPlay(t, uint64(seed+1)) })
+		t.Run(fmt.Sprintf("seed-%d", seed+1), func(t *testing.T) { play(t, uint64(seed+1)) })
 	}
-	t.Logf("%d moves", moved)
-	require.Greater(t, moved, seeds)
+	t.Logf("seen in all: %+v", s)
+	require.Greater(t, s.moves, seeds)
+	require.Greater(t, s.stored, seeds, "the idempotent producer hardly ever gets through")
+	require.NotZero(t, s.deaths)
 }
+
+// saw counts what the plays came across.
+type saw struct{ moves, stored, deaths int }
 
 // mover moves a group about. A move ends when a leader says so; then those that were
 // left are gone for good.
@@ -41,7 +46,7 @@ type mover struct {
 	moved int
 }
 
-func movesPlay(t *testing.T, seed uint64) int {
+func movesPlay(t *testing.T, seed uint64, s *saw) {
 	cryptotest.SetGlobalRandom(t, seed)
 	defer func() {
 		if t.Failed() {
@@ -51,6 +56,7 @@ func movesPlay(t *testing.T, seed uint64) int {
 	r := rand.New(rand.NewPCG(seed, 2))
 	w := newWorld(t, 1+r.IntN(3))
 	p := &mover{player: player{w: w, r: r, idem: &retrier{w: w, flying: map[int]int{}, done: map[int]bool{}}}, next: 4}
+	w.heard = p.idem.heard
 	for range 3000 {
 		if r.IntN(20) == 0 {
 			p.aim()
@@ -63,8 +69,62 @@ func movesPlay(t *testing.T, seed uint64) int {
 			p.blackout()
 		}
 	}
+	if r.IntN(2) == 0 {
+		p.die(s)
+	}
 	p.settle()
-	return p.moved
+	s.moves, s.stored = s.moves+p.moved, s.stored+p.idem.first
+}
+
+// die loses one for good that is not needed: without it, each half of what any of the
+// others takes for the configuration has a majority. The leader, if it may be. Then the
+// group is to be those that are left.
+func (p *mover) die(s *saw) {
+	var goes *node
+	for _, n := range p.w.nodes {
+		if p.dispensable(n) && (goes == nil || n.mind.Role().Leader) {
+			goes = n
+		}
+	}
+	if goes == nil {
+		return
+	}
+	s.deaths++
+	p.w.nodes = slices.DeleteFunc(p.w.nodes, func(n *node) bool { return n == goes })
+	p.to = slices.DeleteFunc(p.to, func(id codec.ReplicaID) bool { return id == goes.id })
+	if p.to != nil && len(p.to) == 0 || p.to == nil {
+		p.to = nil
+		for _, n := range p.w.nodes {
+			p.to = append(p.to, n.id)
+		}
+	}
+	p.lost()
+}
+
+func (p *mover) dispensable(gone *node) bool {
+	var decided codec.Index
+	for _, n := range p.w.nodes {
+		decided = max(decided, n.mind.confAsOf)
+	}
+	for _, n := range p.w.nodes { // a configuration that nobody has yet may need it
+		if c := n.mind.tail.confs; len(c) > 0 && c[len(c)-1] > decided {
+			return false
+		}
+	}
+	for _, n := range p.w.nodes {
+		for _, half := range n.mind.node.Status().Config.Voters {
+			alive := 0
+			for id := range half {
+				if o := p.w.find(codec.ReplicaID(id)); o != nil && o != gone {
+					alive++
+				}
+			}
+			if len(half) > 0 && alive <= len(half)/2 {
+				return false
+			}
+		}
+	}
+	return len(p.w.nodes) > 1
 }
 
 // aim begins a move, when none is under way: some replicas stay, some are new.
@@ -114,6 +174,7 @@ func (p *mover) blackout() {
 func (p *mover) settle() {
 	w := p.w
 	p.cut = 0
+	p.lost() // a node that is gone answers nobody
 	for range 60 * ElectionTicks {
 		for _, n := range slices.Clone(w.nodes) {
 			n.mind.Tick()
@@ -127,16 +188,7 @@ func (p *mover) settle() {
 	for _, n := range w.nodes {
 		require.Equal(w.t, w.nodes[0].disk.last(), n.mind.Commit(), "replica %d did not catch up", n.id)
 	}
-	found := 0
-	for i := codec.Index(2); w.log[i].Index == i; i++ {
-		if run, ok, _ := codec.ParseBatchEntry(w.log[i].Data); ok && w.log[i].Type == raftpb.EntryNormal {
-			for k := range run.Len() {
-				if crc, ok := w.acked[run.At(k).BaseOffset]; ok {
-					require.Equal(w.t, crc, run.At(k).CRC)
-					found++
-				}
-			}
-		}
-	}
-	require.Len(w.t, w.acked, found, "acknowledged batches are missing")
+	require.Empty(w.t, w.asked, "requests without an answer")
+	checkLog(w)
+	p.idem.check()
 }

@@ -19,12 +19,17 @@ func aboutVotes(t raftpb.MessageType) bool {
 	return t == raftpb.MsgVote || t == raftpb.MsgVoteResp || t == raftpb.MsgPreVote || t == raftpb.MsgPreVoteResp
 }
 
-// sign writes on a letter about votes what is known to be committed here.
+// sign writes on a letter about votes what is known to be committed here. A
+// configuration that came with a snapshot may lie above the commit index: it is
+// committed as well, and who sent it had its entry, as all have who led since.
 func (m *Mind) sign(msg *raftpb.Message) {
-	if !aboutVotes(msg.GetType()) {
+	if !aboutVotes(msg.GetType()) || m.installing() {
 		return
 	}
 	index := uint64(m.commit)
+	if _, err := m.cfg.Storage.Term(uint64(m.confAsOf)); err == nil {
+		index = max(index, uint64(m.confAsOf))
+	}
 	term, err := m.cfg.Storage.Term(index)
 	if err != nil {
 		return // an entry that is gone is in nobody's way
@@ -38,7 +43,7 @@ func (m *Mind) sign(msg *raftpb.Message) {
 // replica's own candidacy, so a vote that is given says nothing: the more of them,
 // the less there is to learn.
 func (m *Mind) learn(msg *raftpb.Message) {
-	if !aboutVotes(msg.GetType()) || granted(msg) || !m.undecided(codec.Index(msg.GetCommit())) {
+	if !aboutVotes(msg.GetType()) || granted(msg) || m.installing() || !m.undecided(codec.Index(msg.GetCommit())) {
 		return
 	}
 	if term, err := m.cfg.Storage.Term(msg.GetCommit()); err != nil || term != msg.GetRejectHint() {
@@ -61,9 +66,26 @@ func (m *Mind) infer() {
 }
 
 // undecided says that a configuration at or below index waits here to be decided,
-// and nobody leads.
+// and nobody leads. A learner believes in a leader for ever, since it does not stand
+// itself; so one that has said nothing for an election timeout is none.
 func (m *Mind) undecided(index codec.Index) bool {
-	return !m.role.Leader && m.role.Lead == 0 && len(m.tail.confs) > 0 && m.tail.confs[0] <= index
+	return !m.role.Leader && (m.role.Lead == 0 || m.silence >= ElectionTicks) && len(m.tail.confs) > 0 && m.tail.confs[0] <= index
+}
+
+// heed notes that the leader has been heard, as a leader.
+func (m *Mind) heed(msg *raftpb.Message) {
+	switch msg.GetType() {
+	case raftpb.MsgApp, raftpb.MsgHeartbeat, raftpb.MsgSnap:
+		if codec.Term(msg.GetTerm()) == m.role.Term {
+			m.silence = 0
+		}
+	}
+}
+
+// installing says that a snapshot is on its way to the disk: what is known to be
+// committed is not in the log that the disk shows.
+func (m *Mind) installing() bool {
+	return slices.ContainsFunc(m.outstanding, func(a *Append) bool { return a.Snapshot != nil })
 }
 
 // decided gives raft a commit index: as a heartbeat of nobody, in this replica's own

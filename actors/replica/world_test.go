@@ -28,7 +28,8 @@ type disk struct {
 	snap     Snapshot // at start
 	entries  []Entry  // with payloads
 
-	installed int // snapshots
+	installed int         // snapshots
+	applied   *ConfChange // the newest configuration, durable or not; nil since a crash
 }
 
 func newDisk(voters []codec.ReplicaID) *disk {
@@ -96,12 +97,16 @@ func (d *disk) producers() *Producers {
 
 // Snapshot follows raft.md 2.5: the configuration is the latest applied one.
 func (d *disk) Snapshot() (*raftpb.Snapshot, error) {
-	cs, err := ParseConf(d.conf)
+	conf, asOf := d.conf, d.confAsOf
+	if a := d.applied; a != nil && a.Index > asOf {
+		conf, asOf = a.State, a.Index
+	}
+	cs, err := ParseConf(conf)
 	if err != nil {
 		return nil, err
 	}
 	s := d.snap
-	s.ConfAsOf = d.confAsOf
+	s.ConfAsOf = asOf
 	s.Producers, s.ProducersAsOf = d.producers(), max(d.commit, s.ProducersAsOf) // newer than the snapshot is
 	index, term := uint64(d.start), uint64(d.startAt)
 	return &raftpb.Snapshot{Data: s.Encode(nil), Metadata: &raftpb.SnapshotMetadata{ConfState: cs, Index: &index, Term: &term}}, nil
@@ -272,7 +277,7 @@ func (w *world) start(n *node) {
 
 // crash loses what is not durable, and the answers of the requests in flight.
 func (w *world) crash(n *node) {
-	n.queue, n.confs = nil, nil
+	n.queue, n.confs, n.disk.applied = nil, nil, nil
 	n.payloads = map[place][]codec.Batch{}
 	w.start(n)
 }
@@ -305,6 +310,7 @@ func (w *world) take(n *node) {
 	}
 	if fx.Conf != nil {
 		n.confs = append(n.confs, &saving{fx.Conf, len(n.queue)})
+		n.disk.applied = fx.Conf
 		w.saying("  %d has configuration %s", n.id, confString(fx.Conf.State))
 	}
 	for _, a := range fx.Answers {
