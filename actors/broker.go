@@ -34,7 +34,7 @@ func Launch(cfg Config, started func(error)) *Broker {
 	b := &Broker{house: newHouse(cfg)}
 	b.meta = newHandle(b.house, codec.TopicPartition{Topic: "__metadata"}, "metadata")
 	b.table.Store(&table{})
-	b.house.state = b.published.Load
+	b.house.state, b.house.fail = b.published.Load, b.fail
 	k := &keeper{
 		house: b.house, meta: b.meta, published: &b.published, table: &b.table, who: &b.who,
 		kept: make(map[codec.GroupID]*kept), burying: make(map[codec.ReplicaID]bool),
@@ -59,6 +59,20 @@ func Launch(cfg Config, started func(error)) *Broker {
 	return b
 }
 
+// fail ends a broker that was running and cannot go on. It is said once; the program is
+// to end then.
+func (b *Broker) fail(err error) {
+	if !b.failed.CompareAndSwap(nil, &err) {
+		return
+	}
+	b.house.log.Error("the broker cannot go on", "error", err)
+	b.Leave(func() {
+		if b.house.cfg.Failed != nil {
+			b.house.cfg.Failed(err)
+		}
+	})
+}
+
 // Leave closes all logs and calls done; from then on everything is refused.
 func (b *Broker) Leave(done func()) {
 	b.leaving.Store(true)
@@ -68,10 +82,10 @@ func (b *Broker) Leave(done func()) {
 // Ready says why the broker does not serve, or nil.
 func (b *Broker) Ready() error {
 	switch {
-	case b.leaving.Load():
-		return codec.Errorf(codec.Stopping, "the broker is stopping")
 	case b.failed.Load() != nil:
 		return *b.failed.Load()
+	case b.leaving.Load():
+		return codec.Errorf(codec.Stopping, "the broker is stopping")
 	case !b.begun.Load():
 		return codec.Errorf(codec.Unavailable, "the broker is starting")
 	case b.meta.state.Load().write != nil:

@@ -64,6 +64,9 @@ func (k *keeper) epitaph(tomb cluster.Tombstone, t *kept) *codec.Error {
 // leaves the tombstone: the next start tries again. A disk without room is tried
 // again soon, for to remove data is what makes room.
 func (k *keeper) buried(m *buried) {
+	if k.namesFailed(m.err) {
+		return
+	}
 	if m.err != nil {
 		k.house.log.Error("cannot remove a deleted replica", "group", m.group, "replica", m.replica, "error", m.err)
 		if wal.IsFull(m.err) || wal.IsExhausted(m.err) {

@@ -32,6 +32,7 @@ type house struct {
 	cluster codec.UUID // this, the node and the disk are set before the first replica is opened
 	node    codec.NodeID
 	disk    codec.UUID
+	fail    func(error)           // ends the broker: it cannot go on
 	state   func() *cluster.State // as published; nil before there is one
 	credit  *credit
 	reserve int64       // bytes of disk that are kept free

@@ -61,6 +61,9 @@ type Config struct {
 	// Member says that this broker belongs to a cluster already: a new directory
 	// is then one that was lost, and refused.
 	Member bool
+	// Failed is called once when a broker that has started cannot go on, with its logs
+	// closed, from anywhere: the program is to end. What it was started for says why.
+	Failed func(error)
 	// InFlightBytes bounds the batches that were let in and are not answered,
 	// 256 MiB by default. At the bound, producers wait.
 	InFlightBytes int64

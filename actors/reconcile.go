@@ -109,7 +109,7 @@ func (k *keeper) prepare(t *kept, initialized bool) {
 
 func (k *keeper) prepared(m *prepared) {
 	t := k.kept[m.group]
-	if t == nil || t.seat.id != m.replica || t.phase != preparing {
+	if t == nil || t.seat.id != m.replica || t.phase != preparing || k.namesFailed(m.err) {
 		return
 	}
 	if m.err != nil {
@@ -126,6 +126,17 @@ func (k *keeper) prepared(m *prepared) {
 	t.phase = initializing
 	t.err = errToldNobody
 	k.initializeAll()
+}
+
+// namesFailed ends the broker when an fsync of the data directory failed. What it makes
+// there from now on may be gone after a power cut, and it would have promised that it is
+// not; the next process begins with what there is.
+func (k *keeper) namesFailed(err error) bool {
+	if !wal.IsNamesFailed(err) {
+		return false
+	}
+	k.house.fail(fmt.Errorf("data directory %s: %w", k.house.cfg.Dir, err))
+	return true
 }
 
 // prepareAgain tries to make a replica for which there was no room.

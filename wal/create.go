@@ -29,7 +29,7 @@ func Create(fs FS, dir string, h Hard) error {
 		return nil
 	}
 	if err := fs.SyncDir(filepath.Dir(dir)); err != nil {
-		return &SyncFailed{fmt.Errorf("create log: %w", err)}
+		return &NamesFailed{&SyncFailed{fmt.Errorf("create log: %w", err)}}
 	}
 	return nil
 }

@@ -48,6 +48,23 @@ func IsSyncFailed(err error) bool {
 	return errors.As(err, &s)
 }
 
+// NamesFailed means that an fsync of the data directory failed: which logs are there after
+// a power cut nobody can tell any more, and no later fsync of this process does. Err is a
+// SyncFailed.
+type NamesFailed struct{ Err error }
+
+// Error says what the disk said.
+func (n *NamesFailed) Error() string { return "the names of logs are not durable: " + n.Err.Error() }
+
+// Unwrap is the SyncFailed.
+func (n *NamesFailed) Unwrap() error { return n.Err }
+
+// IsNamesFailed says whether err is, or wraps, a NamesFailed.
+func IsNamesFailed(err error) bool {
+	var n *NamesFailed
+	return errors.As(err, &n)
+}
+
 // IsFull says whether err means that the disk has no room, and that the
 // failed call was a write: an fsync that reports a full disk is a SyncFailed.
 func IsFull(err error) bool {

@@ -157,7 +157,7 @@ func Delete(fs FS, dir string) error {
 		}
 	}
 	if err := fs.SyncDir(filepath.Dir(dir)); err != nil {
-		return &SyncFailed{err}
+		return &NamesFailed{&SyncFailed{fmt.Errorf("delete log: %w", err)}}
 	}
 	if err := fs.RemoveAll(gone); err != nil {
 		return fmt.Errorf("delete log: %w", err)

@@ -81,9 +81,13 @@ func serve(ctx context.Context, s streams, cfg serveConfig) error {
 	}
 	fmt.Fprintf(s.out, "ready node=%s listen=%s cluster=%s topics=%d in %s\n",
 		n.identity.Node, n.listen, n.identity.Cluster, len(n.broker.Topics()), time.Since(begun).Round(time.Millisecond))
-	<-ctx.Done()
-	log.Info("stopping")
-	return n.stop()
+	select {
+	case <-ctx.Done():
+		log.Info("stopping")
+		return n.stop()
+	case err := <-n.failed: // its logs are closed, and whoever watches over this process starts it again
+		return errors.Join(err, n.stop())
+	}
 }
 
 // node is a running broker with its doors.
@@ -95,12 +99,13 @@ type node struct {
 	listen   net.Addr
 	limits   session.Limits
 	metrics  *metrics
+	failed   chan error // why the broker cannot go on, at most once
 }
 
 // startNode opens the health page, the broker and the gateway, in this order,
 // so that /readyz can say why a broker is not ready yet.
 func startNode(ctx context.Context, cfg serveConfig, log *logrus.Logger) (_ *node, err error) {
-	n := &node{limits: cfg.limits()}
+	n := &node{limits: cfg.limits(), failed: make(chan error, 1)}
 	counts := newLogCounts()
 	log.AddHook(counts)
 	told := newSlog(log, counts)
@@ -115,7 +120,7 @@ func startNode(ctx context.Context, cfg serveConfig, log *logrus.Logger) (_ *nod
 			return nil, taken(err, "http", ", or --http= for none")
 		}
 	}
-	if n.broker, err = actors.Start(ctx, actors.Config{Dir: cfg.Data, Node: codec.NodeID(cfg.Node), InFlightBytes: int64(cfg.CreditBytes), Log: told}); err != nil {
+	if n.broker, err = actors.Start(ctx, actors.Config{Dir: cfg.Data, Node: codec.NodeID(cfg.Node), InFlightBytes: int64(cfg.CreditBytes), Failed: func(err error) { n.failed <- err }, Log: told}); err != nil {
 		return nil, err
 	}
 	cluster, name := n.broker.Identity()

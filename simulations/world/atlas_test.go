@@ -11,6 +11,7 @@ import (
 
 	"github.com/troupe-mq/troupe/actors"
 	"github.com/troupe-mq/troupe/codec"
+	"github.com/troupe-mq/troupe/wal"
 )
 
 // three is a cluster of three nodes with a topic of two partitions, into which
@@ -325,4 +326,57 @@ func TestAReplicaThatMovedAwaySendsItsClientsOn(t *testing.T) {
 	require.NoError(t, told)
 	_, err = other.Read(nil, 0, 1000)
 	require.Equal(t, codec.UnknownTopic, codec.CodeOf(err), "%v", err)
+}
+
+// After an fsync of the data directory that failed, nothing that is made there is known
+// to stay. The broker ends, and the next one begins with what there is; a loss of power
+// after that takes nothing that was promised.
+func TestABrokerWhoseDirectoryCannotBeFsyncedEnds(t *testing.T) {
+	said := func(codec.TopicDescription, error) {}
+	for _, what := range []struct {
+		name string
+		do   func(*actors.Broker)
+	}{
+		{"a replica is made", func(b *actors.Broker) {
+			b.CreateTopic(codec.CreateTopic{Topic: "more", Partitions: 2, Replicas: 3}, said)
+		}},
+		{"a replica is removed", func(b *actors.Broker) { b.DeleteTopic("less", func(error) {}) }},
+	} {
+		t.Run(what.name, func(t *testing.T) { directoryFails(t, what.do) })
+	}
+}
+
+func directoryFails(t *testing.T, do func(*actors.Broker)) {
+	c := three(t, 27)
+	require.NoError(t, c.createTopic("less", 1, 3, nil))
+	c.logs = c.logs[:len(c.logs)-1]
+	n := c.nodes[0]
+	n.Disk.Inject(func(call Call) Fault {
+		if call.Op == "syncdir" && call.Name == "data" {
+			n.Disk.Inject(nil)
+			return EIO
+		}
+		return None
+	})
+	do(c.nodes[1].Broker)
+	require.NoError(t, c.w.Run(func() bool { return c.struck["ended"] == 1 }, time.Minute))
+	require.ErrorContains(t, n.failure, "fsync failed")
+	require.True(t, wal.IsNamesFailed(n.failure))
+	require.ErrorIs(t, n.Broker.Ready(), n.failure, "it says so")
+	require.NoError(t, c.w.Run(func() bool { return n.started }, time.Minute))
+	require.NoError(t, c.createTopic("again", 1, 3, nil))
+	for _, log := range c.logs {
+		c.write(t, log)
+	}
+	for _, n := range c.nodes {
+		c.kill(n, Lost)
+	}
+	for _, n := range c.nodes {
+		c.revive(n)
+	}
+	require.NoError(t, c.w.Run(c.allStarted, time.Minute))
+	for _, log := range c.logs {
+		c.write(t, log)
+	}
+	require.NoError(t, c.broken)
 }

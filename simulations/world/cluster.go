@@ -67,6 +67,7 @@ func newCluster(w *World, n int) (*Cluster, error) {
 				}
 			}
 		}
+		node.ended = func() { c.restart(node) }
 		c.net.Join(node)
 		c.nodes = append(c.nodes, node)
 	}
@@ -183,6 +184,19 @@ func (c *Cluster) revive(n *Node) {
 	if n.failure != nil { // a fault was laid for the start itself
 		c.kill(n, Kept)
 	}
+}
+
+// restart starts a node again whose broker has ended by itself, as whoever watches over
+// a process does.
+func (c *Cluster) restart(n *Node) {
+	life := n.Life
+	c.struck["ended"]++
+	c.w.After(c.upTo(2*time.Second), "restart", func() {
+		if n.Life == life && n.Up() {
+			c.kill(n, Kept)
+			c.revive(n)
+		}
+	})
 }
 
 // fail keeps the first trouble that no history shows.

@@ -339,7 +339,7 @@ func (m *mount) SyncAll(files ...wal.File) error {
 }
 
 // SyncDir makes the names in dir durable. One that failed is not made up for
-// by any later one of the same process.
+// by any later one of the same process; behind one that hangs all others do.
 func (m *mount) SyncDir(name string) error {
 	return m.call("syncdir", name, 0, 0, func() error {
 		d, err := m.directory("open", name)
@@ -347,9 +347,9 @@ func (m *mount) SyncDir(name string) error {
 			d.sync()
 		}
 		return err
-	}, func(Fault) {
+	}, func(f Fault) {
 		if d, err := m.directory("open", name); err == nil {
-			d.broken = true
+			d.hung, d.broken = f == Hang, f != Hang
 		}
 	})
 }

@@ -97,6 +97,9 @@ func (m *mount) call(op, name string, bytes int64, digest uint64, work func() er
 	if m.inject != nil {
 		fault = m.inject(c)
 	}
+	if d, err := m.directory("open", name); err == nil && op == "syncdir" && d.hung {
+		fault = Hang // behind one that hangs
+	}
 	if fault == None {
 		c.Err = work()
 	} else {

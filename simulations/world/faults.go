@@ -207,7 +207,6 @@ func (c *Cluster) failSoon(n *Node, kind Fault, op string) {
 		over = true
 		c.struck[kind.String()+" "+call.Op]++
 		n := c.nodes[slices.IndexFunc(c.nodes, func(n *Node) bool { return n.Disk == disk })] // whose it is by now
-		n.nameless = n.nameless || call.Op == "syncdir" && call.Name == "data"
 		n.Life.wounded = n.Life.wounded || kind != ENOSPC || strings.HasPrefix(call.Op, "sync") || strings.HasPrefix(call.Op, "foreign")
 		return kind
 	})

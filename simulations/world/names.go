@@ -20,6 +20,7 @@ type dir struct {
 	names, synced map[string]*node
 	since         []nameOp
 	broken        bool // a SyncDir failed: none makes anything durable while the process lives
+	hung          bool // a SyncDir hangs
 }
 
 // nameOp is one change of a directory: from goes, to comes. A rename has
@@ -61,7 +62,7 @@ func (d *dir) sync() {
 // not commit either stops the file system or commits with what comes next, so
 // unlike the pages of a file, names do not stay behind for ever.
 func (d *dir) mend() {
-	d.broken = false
+	d.broken, d.hung = false, false
 	for _, n := range d.names {
 		if n.dir != nil {
 			n.dir.mend()

@@ -27,8 +27,8 @@ type Node struct {
 	started bool
 	failure error
 
-	nameless  bool // an fsync of its data directory failed once: what was removed since may have come back
-	forgetful bool // it is started as if its cluster had still to be founded
+	ended     func() // its broker cannot go on, and has left
+	forgetful bool   // it is started as if its cluster had still to be founded
 }
 
 // Delays of a simulated disk's jobs.
@@ -73,6 +73,12 @@ func (n *Node) Start() {
 	}
 	if shapeAll != nil {
 		shapeAll(n, &cfg)
+	}
+	cfg.Failed = func(err error) {
+		n.started, n.failure = false, err
+		if n.ended != nil {
+			n.ended()
+		}
 	}
 	n.Broker = actors.Launch(cfg, func(err error) { n.started, n.failure = err == nil, err })
 }

@@ -118,7 +118,7 @@ func (c *Cluster) tidy() string {
 		}
 		for _, e := range names {
 			unfinished := strings.Contains(e.Name, ".") // swept at the next start
-			if e.Dir && !n.nameless && strings.HasPrefix(e.Name, "g") && !unfinished && !want[e.Name] {
+			if e.Dir && strings.HasPrefix(e.Name, "g") && !unfinished && !want[e.Name] {
 				return fmt.Sprintf("%s keeps %s, of which the metadata know nothing", n.name, e.Name)
 			}
 			delete(want, e.Name)
