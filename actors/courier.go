@@ -66,7 +66,7 @@ type errand struct {
 	reply   func(cluster.Result, error)
 	left    bool // it may have reached somebody
 	result  cluster.Result
-	why     error // of the last try
+	why     error // of the last try, when it came to nothing; nil while one is under way
 }
 
 // Messages to the courier, beside an errand to be done and a codec.AskAnswer.
@@ -131,6 +131,7 @@ func (c *courier) take(e *errand) {
 func (c *courier) try(e *errand) {
 	switch s := c.meta.state.Load(); {
 	case s.leader:
+		e.why = nil // of this try nobody knows what becomes of it
 		c.propose(e.command, func(r cluster.Result, err error) { c.post(&carried{e.number, r, err}) })
 	case s.lead != "" && c.house.link != nil:
 		delete(c.asks, e.letter)

@@ -42,6 +42,7 @@ var clusterBugs = []cluster{
 	{"swarm", 100058, "a log whose replicas had shrunk to one went on saying that two are in sync", "simulations/world: TestALogThatIsLeftAloneSaysSo"},
 	{"s18-moves", 100282, "two replicas that were leaving refused their votes to the one that stayed, which had forgotten that they were: no replica led any more", "actors/replica: testdata/votes.txt"},
 	{"swarm", 200065, "the data directory could not be fsynced, and the broker went on making replicas in it, which a power cut took", "simulations/world: TestABrokerWhoseDirectoryCannotBeFsyncedEnds"},
+	{"s19-snapshots", 300047, "a topic whose deletion was being decided when the time for it was over was said not to have been deleted", "actors: TestACommandThatIsTriedAgainMayBeDecided"},
 	{"s26-crash-upon-crash", 3, "a quarantined replica of a log to which nothing was written was counted as in sync for ever", "simulations/world: TestAQuarantinedReplicaSendsItsReadersElsewhere"},
 }
 
