@@ -135,7 +135,9 @@ func (k *keeper) namesFailed(err error) bool {
 	if !wal.IsNamesFailed(err) {
 		return false
 	}
-	k.house.fail(fmt.Errorf("data directory %s: %w", k.house.cfg.Dir, err))
+	err = fmt.Errorf("data directory %s: %w", k.house.cfg.Dir, err)
+	k.house.fail(err)
+	k.start(err) // who waits for the start hears of it there
 	return true
 }
 
