@@ -105,7 +105,7 @@ func (c *Cluster) allStarted() bool {
 
 func (c *Cluster) startFailure() (err error) {
 	for _, n := range c.nodes {
-		if n.Up() && n.failure != nil {
+		if n.failure != nil {
 			err = errors.Join(err, fmt.Errorf("%s: %w", n.name, n.failure))
 		}
 	}
@@ -161,9 +161,10 @@ func (c *Cluster) leader(log codec.TopicPartition) (node *Node, h *actors.Handle
 	return node, h
 }
 
-// kill ends a node's process; m says what becomes of its disk.
+// kill ends a node's process, also one whose start failed or hangs; m says what
+// becomes of its disk.
 func (c *Cluster) kill(n *Node, m Mode) {
-	if !n.Up() {
+	if n.Life == nil || n.Life.dead {
 		return
 	}
 	if slices.ContainsFunc(c.atlas.apart, func(s *swapped) bool { return s.a == n || s.b == n }) {

@@ -27,8 +27,9 @@ type Node struct {
 	started bool
 	failure error
 
-	ended     func() // its broker cannot go on, and has left
-	forgetful bool   // it is started as if its cluster had still to be founded
+	ended     func()      // its broker cannot go on, and has left
+	told      func(error) // what its start came to, each time that is said; nil for nobody
+	forgetful bool        // it is started as if its cluster had still to be founded
 }
 
 // Delays of a simulated disk's jobs.
@@ -80,7 +81,12 @@ func (n *Node) Start() {
 			n.ended()
 		}
 	}
-	n.Broker = actors.Launch(cfg, func(err error) { n.started, n.failure = err == nil, err })
+	n.Broker = actors.Launch(cfg, func(err error) {
+		n.started, n.failure = err == nil, err
+		if n.told != nil {
+			n.told(err)
+		}
+	})
 }
 
 // Started says whether all that the node keeps is open, and why it did not
