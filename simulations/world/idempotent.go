@@ -28,9 +28,18 @@ type faithfulLane struct {
 	sequence int32
 	waiting  []*faithfulBatch // without an answer that says it is stored, in order
 	resting  bool             // a pause behind a refusal
-	last     codec.Batch      // the last that was stored
-	zombie   codec.Batch      // one of an older epoch, to be sent when a newer one is known
+	last     storedBatch      // the last that was stored
+	zombie   storedBatch      // one of an older epoch, to be sent when a newer one is known
 }
+
+// storedBatch is one that is known to be stored.
+type storedBatch struct {
+	batch codec.Batch
+	at    codec.Offset // its first record; nowhere when that was not said
+}
+
+// nowhere is no offset.
+const nowhere = codec.Offset(-1)
 
 type faithfulBatch struct {
 	batch  codec.Batch
@@ -105,16 +114,17 @@ func (f *faithful) renew() {
 	}
 }
 
-// rise sends a batch of an older epoch again.
+// rise sends a batch of an older epoch again. It must not be stored once more. A leader that
+// has been deposed, and knows nothing of the later epoch, may still say where it is.
 func (l *faithfulLane) rise() {
-	b := l.zombie
-	if b == nil {
+	z := l.zombie
+	if z.batch == nil {
 		return
 	}
-	l.zombie = nil
-	l.of.c.send(l.log, append(codec.Batch(nil), b...), func(p codec.Produced, err error) {
-		if err == nil {
-			l.of.c.fail(fmt.Errorf("%s: a batch of epoch %d was stored in %s at offset %d, behind one of a later epoch", l.of.name, b.ProducerEpoch(), l.log, p.Base))
+	l.zombie = storedBatch{}
+	l.of.c.send(l.log, append(codec.Batch(nil), z.batch...), func(p codec.Produced, err error) {
+		if err == nil && z.at != nowhere && p.Base != z.at {
+			l.of.c.fail(fmt.Errorf("%s: a batch of epoch %d that is in %s at offset %d was stored at %d, behind one of a later epoch", l.of.name, z.batch.ProducerEpoch(), l.log, z.at, p.Base))
 		}
 	}, func() {})
 }
@@ -181,7 +191,10 @@ func (l *faithfulLane) answered(b *faithfulBatch, p codec.Produced, err error) {
 		for _, k := range b.at {
 			c.story.history.Produces[k].Somewhere = code == codec.DuplicateSequence
 		}
-		l.last = b.batch
+		l.last = storedBatch{b.batch, p.Base}
+		if code == codec.DuplicateSequence {
+			l.last.at = nowhere
+		}
 		l.rise()
 		for i, one := range l.waiting {
 			if one == b {
