@@ -61,6 +61,7 @@ func output(ctx context.Context, dir string, env []string, name string, args ...
 	c.Env = append(c.Env, "PYTHONDONTWRITEBYTECODE=1")
 	var said bytes.Buffer
 	c.Stdout, c.Stderr = &said, &said
+	c.WaitDelay = time.Second // what it has started may hold its output
 	if err := c.Run(); err != nil {
 		return "", fmt.Errorf("%s: %w: %s", name, err, bytes.TrimSpace(said.Bytes()[max(0, said.Len()-500):]))
 	}
