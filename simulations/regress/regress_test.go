@@ -43,7 +43,7 @@ var clusterBugs = []cluster{
 	{"s18-moves", 100282, "two replicas that were leaving refused their votes to the one that stayed, which had forgotten that they were: no replica led any more", "actors/replica: testdata/votes.txt"},
 	{"swarm", 200065, "the data directory could not be fsynced, and the broker went on making replicas in it, which a power cut took", "simulations/world: TestABrokerWhoseDirectoryCannotBeFsyncedEnds"},
 	{"s19-snapshots", 300047, "a topic whose deletion was being decided when the time for it was over was said not to have been deleted", "actors: TestACommandThatIsTriedAgainMayBeDecided"},
-	{"s21-retries", 400179, "the world took it for a batch stored twice that a deposed leader, which knew of no later epoch, said where it had been stored before", "simulations/world: idempotent.go"},
+	{"s21-retries", 400179, "the world took it for a batch stored twice that a deposed leader, which knew of no later epoch, said where it had been stored before", "simulations/world: the mutant epoch-not-looked-at, that it still finds the real thing"},
 	{"swarm", 300329, "the world could not end a process whose start hung before there was a broker: its disk hung for ever", "simulations/world: TestAStartThatHangsIsEnded"},
 	{"s26-crash-upon-crash", 3, "a quarantined replica of a log to which nothing was written was counted as in sync for ever", "simulations/world: TestAQuarantinedReplicaSendsItsReadersElsewhere"},
 }

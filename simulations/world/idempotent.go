@@ -115,7 +115,8 @@ func (f *faithful) renew() {
 }
 
 // rise sends a batch of an older epoch again. It must not be stored once more. A leader that
-// has been deposed, and knows nothing of the later epoch, may still say where it is.
+// has been deposed, and knows nothing of the later epoch, may still say where it is; one that
+// knows it cannot, for with the epoch it forgets the places of the batches before.
 func (l *faithfulLane) rise() {
 	z := l.zombie
 	if z.batch == nil {
