@@ -18,7 +18,7 @@ import (
 // and the others nothing: no record may be there twice.
 type load struct {
 	rec     *recorder
-	address string
+	servers servers
 	seed    uint64
 	ctx     context.Context // ends the sending
 	stop    context.CancelFunc
@@ -29,8 +29,8 @@ type load struct {
 	err error // what no producer should meet
 }
 
-func newLoad(rec *recorder, address string, seed uint64) *load {
-	l := &load{rec: rec, address: address, seed: seed}
+func newLoad(rec *recorder, servers servers, seed uint64) *load {
+	l := &load{rec: rec, servers: servers, seed: seed}
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	return l
 }
@@ -74,7 +74,7 @@ type topic struct {
 
 // start runs one producer that has at most inFlight things without an answer.
 func (l *load) start(ctx context.Context, t topic, inFlight int, work func(*sender) error) error {
-	c, err := client.Dial(ctx, []string{l.address}, client.Options{Name: "chaos-load"})
+	c, err := l.servers.client(ctx, "chaos-load")
 	if err != nil {
 		return fmt.Errorf("start producer: %w", err)
 	}

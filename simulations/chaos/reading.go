@@ -22,8 +22,8 @@ type poller struct {
 	err error
 }
 
-func startPoller(ctx context.Context, rec *recorder, address string, topics []topic) (*poller, error) {
-	c, err := client.Dial(ctx, []string{address}, client.Options{Name: "chaos-poller"})
+func startPoller(ctx context.Context, rec *recorder, from servers, topics []topic) (*poller, error) {
+	c, err := from.client(ctx, "chaos-poller")
 	if err != nil {
 		return nil, fmt.Errorf("start poller: %w", err)
 	}
@@ -70,8 +70,8 @@ func readAll(ctx context.Context, rec *recorder, c *client.Client, session strin
 }
 
 // audit reads everything from the oldest to what is newest now.
-func audit(ctx context.Context, rec *recorder, address, session string, topics []topic) error {
-	c, err := client.Dial(ctx, []string{address}, client.Options{Name: "chaos-audit"})
+func audit(ctx context.Context, rec *recorder, from servers, session string, topics []topic) error {
+	c, err := from.client(ctx, "chaos-audit")
 	if err != nil {
 		return fmt.Errorf("start audit: %w", err)
 	}
