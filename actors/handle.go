@@ -265,7 +265,3 @@ func (h *Handle) Leads() (bool, codec.Term) {
 	s := h.state.Load()
 	return s.open && s.leader, s.term
 }
-
-// Transfer asks the replica on this broker, when it leads, to hand leadership to
-// the replica on another. Whether that one takes it is seen later.
-func (h *Handle) Transfer(to codec.NodeID) { h.tell(&transfer{to}, func(error) {}) }

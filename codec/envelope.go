@@ -26,26 +26,28 @@ type Op uint32
 
 // The operations of protocol v1.
 const (
-	OpHello         Op = 1
-	OpPing          Op = 2
-	OpMetadata      Op = 10
-	OpCreateTopic   Op = 11
-	OpAlterTopic    Op = 12
-	OpDeleteTopic   Op = 13
-	OpDescribeTopic Op = 14
-	OpTrim          Op = 15
-	OpProduce       Op = 20
-	OpFetch         Op = 21
-	OpOffsets       Op = 22
-	OpSubscribe     Op = 23
-	OpUnsubscribe   Op = 24
-	OpCredit        Op = 25 // one-way
-	OpNewProducer   Op = 26
+	OpHello          Op = 1
+	OpPing           Op = 2
+	OpMetadata       Op = 10
+	OpCreateTopic    Op = 11
+	OpAlterTopic     Op = 12
+	OpDeleteTopic    Op = 13
+	OpDescribeTopic  Op = 14
+	OpTrim           Op = 15
+	OpChangeReplicas Op = 17
+	OpTransfer       Op = 18
+	OpProduce        Op = 20
+	OpFetch          Op = 21
+	OpOffsets        Op = 22
+	OpSubscribe      Op = 23
+	OpUnsubscribe    Op = 24
+	OpCredit         Op = 25 // one-way
+	OpNewProducer    Op = 26
 )
 
 var opNames = map[Op]string{
 	OpHello: "HELLO", OpPing: "PING", OpMetadata: "METADATA", OpCreateTopic: "CREATE_TOPIC", OpAlterTopic: "ALTER_TOPIC",
-	OpDeleteTopic: "DELETE_TOPIC", OpDescribeTopic: "DESCRIBE_TOPIC", OpTrim: "TRIM", OpProduce: "PRODUCE", OpFetch: "FETCH", OpOffsets: "OFFSETS",
+	OpDeleteTopic: "DELETE_TOPIC", OpDescribeTopic: "DESCRIBE_TOPIC", OpTrim: "TRIM", OpChangeReplicas: "CHANGE_REPLICAS", OpTransfer: "TRANSFER", OpProduce: "PRODUCE", OpFetch: "FETCH", OpOffsets: "OFFSETS",
 	OpSubscribe: "SUBSCRIBE", OpUnsubscribe: "UNSUBSCRIBE", OpCredit: "CREDIT", OpNewProducer: "NEW_PRODUCER",
 }
 

@@ -49,6 +49,8 @@ func goldenFrames(t testing.TB) []golden {
 		ask("describe topic", &DescribeTopic{"bookings"}),
 		ask("trim", &Trim{tp, 40}),
 		answer("trim answer", &Trimmed{40}),
+		ask("change replicas", &ChangeReplicas{tp, []NodeID{"n2", "n3"}}),
+		ask("transfer", &Transfer{tp, "n2"}),
 		ask("produce a batch", &Produce{TopicPartition: tp, Batch: batch}),
 		ask("produce records", &Produce{TopicPartition: tp, Compression: Zstd, Records: []Record{
 			sent, {Timestamp: NoTimestamp, Value: []byte{}}}}),

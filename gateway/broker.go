@@ -25,6 +25,11 @@ type Broker interface {
 	DeleteTopic(req codec.DeleteTopic, reply func(error))
 	// NewProducer replies with an id that no idempotent producer ever had.
 	NewProducer(reply func(id int64, err error))
+	// ChangeReplicas replies when it is decided on which brokers, the first of
+	// them to lead, the replicas of a partition are to be.
+	ChangeReplicas(tp codec.TopicPartition, nodes []codec.NodeID, reply func(error))
+	// Transfer asks the leader of a partition to hand leadership over.
+	Transfer(tp codec.TopicPartition, to codec.NodeID) error
 	// Trim replies with the start of the log after it.
 	Trim(tp codec.TopicPartition, before codec.Offset, reply func(codec.Offset, error))
 }

@@ -118,6 +118,16 @@ func (b *fakeBroker) DeleteTopic(req codec.DeleteTopic, reply func(error)) {
 
 func (b *fakeBroker) NewProducer(reply func(int64, error)) { reply(b.producers.Add(1)-1, nil) }
 
+func (b *fakeBroker) ChangeReplicas(tp codec.TopicPartition, _ []codec.NodeID, reply func(error)) {
+	_, err := b.Partition(tp)
+	reply(err)
+}
+
+func (b *fakeBroker) Transfer(tp codec.TopicPartition, _ codec.NodeID) error {
+	_, err := b.Partition(tp)
+	return err
+}
+
 func (b *fakeBroker) Trim(tp codec.TopicPartition, before codec.Offset, reply func(codec.Offset, error)) {
 	to, err := b.Partition(tp)
 	if err != nil {

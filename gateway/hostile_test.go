@@ -70,6 +70,14 @@ func (b realBroker) DeleteTopic(r codec.DeleteTopic, reply func(error)) {
 	b.Broker.DeleteTopic(r.Topic, reply)
 }
 
+func (b realBroker) Transfer(tp codec.TopicPartition, to codec.NodeID) error {
+	h, err := b.Broker.Partition(tp)
+	if err != nil {
+		return err
+	}
+	return h.HandOver(to)
+}
+
 func (b realBroker) Trim(tp codec.TopicPartition, before codec.Offset, reply func(codec.Offset, error)) {
 	h, err := b.Broker.Partition(tp)
 	if err != nil {

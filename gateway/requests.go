@@ -92,6 +92,10 @@ func (c *conn) dispatch(r request, e *codec.Envelope) error {
 		return nil
 	case codec.OpTrim:
 		return c.trim(r, e)
+	case codec.OpChangeReplicas:
+		return c.changeReplicas(r, e)
+	case codec.OpTransfer:
+		return c.transfer(r, e)
 	case codec.OpOffsets:
 		return c.offsets(r, e)
 	case codec.OpCredit:

@@ -29,6 +29,14 @@ func (d door) DeleteTopic(r codec.DeleteTopic, reply func(error)) {
 	d.Broker.DeleteTopic(r.Topic, reply)
 }
 
+func (d door) Transfer(tp codec.TopicPartition, to codec.NodeID) error {
+	h, err := d.Broker.Partition(tp)
+	if err != nil {
+		return err
+	}
+	return h.HandOver(to)
+}
+
 func (d door) Trim(tp codec.TopicPartition, before codec.Offset, reply func(codec.Offset, error)) {
 	h, err := d.Broker.Partition(tp)
 	if err != nil {

@@ -53,6 +53,23 @@ func (c *Client) Trim(ctx context.Context, tp codec.TopicPartition, before codec
 	return t.Start, err
 }
 
+// ChangeReplicas says on which brokers the replicas of a partition are to be, the
+// first of them to lead. When it returns nil that is decided, and copying the log
+// takes the time that it takes: DescribeTopic shows where the replicas are.
+func (c *Client) ChangeReplicas(ctx context.Context, tp codec.TopicPartition, nodes []codec.NodeID) error {
+	return c.change(ctx, &codec.ChangeReplicas{TopicPartition: tp, Nodes: nodes}, &codec.Empty{})
+}
+
+// Transfer asks the leader of a partition to hand leadership to the replica on
+// another broker. Whether that one takes it is seen in Metadata.
+func (c *Client) Transfer(ctx context.Context, tp codec.TopicPartition, to codec.NodeID) error {
+	l, err := c.leader(ctx, tp)
+	if err != nil {
+		return err
+	}
+	return c.heed(tp, ask(ctx, l, &codec.Transfer{TopicPartition: tp, To: to}, &codec.Empty{}), nil)
+}
+
 // NewProducerIdentity is an identity that no idempotent producer ever had, for
 // one that numbers its batches itself and sends them with ProduceBatch.
 func (c *Client) NewProducerIdentity(ctx context.Context) (codec.ProducerIdentity, error) {

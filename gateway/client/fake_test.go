@@ -95,6 +95,12 @@ func (m *memory) DeleteTopic(r codec.DeleteTopic, reply func(error)) {
 
 func (m *memory) NewProducer(reply func(int64, error)) { reply(m.producers.Add(1)-1, nil) }
 
+func (m *memory) ChangeReplicas(_ codec.TopicPartition, _ []codec.NodeID, reply func(error)) {
+	reply(nil)
+}
+
+func (m *memory) Transfer(codec.TopicPartition, codec.NodeID) error { return nil }
+
 func (m *memory) Trim(_ codec.TopicPartition, before codec.Offset, reply func(codec.Offset, error)) {
 	reply(before, nil)
 }

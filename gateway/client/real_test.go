@@ -34,6 +34,14 @@ func (b realBroker) DeleteTopic(r codec.DeleteTopic, reply func(error)) {
 	b.Broker.DeleteTopic(r.Topic, reply)
 }
 
+func (b realBroker) Transfer(tp codec.TopicPartition, to codec.NodeID) error {
+	h, err := b.Broker.Partition(tp)
+	if err != nil {
+		return err
+	}
+	return h.HandOver(to)
+}
+
 func (b realBroker) Trim(tp codec.TopicPartition, before codec.Offset, reply func(codec.Offset, error)) {
 	h, err := b.Broker.Partition(tp)
 	if err != nil {
@@ -117,6 +125,12 @@ func TestARealBroker(t *testing.T) {
 	}
 	require.Len(t, seen, count)
 
+	who, err := c.Metadata(ctx)
+	require.NoError(t, err)
+	require.NoError(t, c.Transfer(ctx, tp0, who.Node))
+	require.ErrorContains(t, c.Transfer(ctx, tp0, "n9"), `INVALID_ARGUMENT: t/0 has no replica on node "n9" that stays`)
+	require.ErrorContains(t, c.ChangeReplicas(ctx, tp0, []codec.NodeID{"n9"}), `INVALID_ARGUMENT: no node "n9" in this cluster`)
+	require.ErrorContains(t, c.ChangeReplicas(ctx, codec.TopicPartition{Topic: "t", Partition: 9}, []codec.NodeID{who.Node}), "UNKNOWN_PARTITION")
 	_, err = c.Trim(ctx, tp0, 1000)
 	require.NoError(t, err)
 	require.NoError(t, n.Seek(0, 10))

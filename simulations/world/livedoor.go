@@ -66,6 +66,21 @@ func (d liveDoor) NewProducer(reply func(int64, error)) {
 	d.inside(func() { d.Broker.NewProducer(reply) })
 }
 
+// ChangeReplicas implements gateway.Broker.
+func (d liveDoor) ChangeReplicas(tp codec.TopicPartition, nodes []codec.NodeID, reply func(error)) {
+	d.inside(func() { d.Broker.ChangeReplicas(tp, nodes, reply) })
+}
+
+// Transfer implements gateway.Broker.
+func (d liveDoor) Transfer(tp codec.TopicPartition, to codec.NodeID) (err error) {
+	h, err := d.Broker.Partition(tp)
+	if err != nil {
+		return err
+	}
+	d.inside(func() { err = h.HandOver(to) })
+	return err
+}
+
 // Trim implements gateway.Broker.
 func (d liveDoor) Trim(tp codec.TopicPartition, before codec.Offset, reply func(codec.Offset, error)) {
 	h, err := d.Broker.Partition(tp)
