@@ -197,6 +197,17 @@ func (b *Broker) Errors() []string {
 	return all
 }
 
+// Panics are the lines of the log in which something impossible happened.
+func (b *Broker) Panics() []string {
+	var all []string
+	for line := range strings.SplitSeq(b.Log(), "\n") {
+		if strings.Contains(line, "panic") || strings.HasPrefix(line, "goroutine ") || strings.HasPrefix(line, "fatal error") {
+			all = append(all, line)
+		}
+	}
+	return all
+}
+
 // writer keeps what is written to it, and tells of its first line.
 type writer struct {
 	mu        sync.Mutex

@@ -23,7 +23,8 @@ type load struct {
 	ctx     context.Context // ends the sending
 	stop    context.CancelFunc
 	running sync.WaitGroup
-	started int // producers, to number them
+	started int           // producers, to number them
+	pace    time.Duration // between two sends of one; 0 is none
 
 	mu  sync.Mutex
 	err error // what no producer should meet
@@ -102,6 +103,9 @@ func (s *sender) next() bool {
 			return false
 		}
 	}
+	if s.load.pace > 0 && wait(s.load.ctx, s.load.pace) != nil {
+		return false
+	}
 	select {
 	case s.slots <- struct{}{}:
 		if s.load.ctx.Err() == nil {
@@ -140,7 +144,7 @@ func (s *sender) batches() error {
 			return err
 		}
 		log := s.anyLog()
-		at := s.load.rec.send(log, tokens, hashes)
+		at := s.load.rec.send("", log, tokens, hashes)
 		err = s.client.ProduceBatch(s.load.ctx, log, b, func(p codec.Produced, err error) {
 			s.answered(at, len(tokens), len(b), p.Base, err)
 		})
@@ -175,12 +179,16 @@ func (s *sender) singles(once bool) error {
 	if err != nil {
 		return err
 	}
+	who := ""
+	if !once {
+		who = fmt.Sprintf("producer-%d", s.id)
+	}
 	for s.next() {
 		s.number++
 		t := tokenOf(s.id, s.number)
 		r := newRecord(t, 100, s.chance)
 		log := s.anyLog()
-		at := s.load.rec.send(log, []token{t}, []uint64{hashOf(&r)})
+		at := s.load.rec.send(who, log, []token{t}, []uint64{hashOf(&r)})
 		err := p.ProduceTo(s.load.ctx, log.Partition, r, func(_ codec.Partition, o codec.Offset, err error) {
 			s.answered(at, 1, len(r.Value), o, err)
 		})
