@@ -19,7 +19,6 @@ const (
 var (
 	notYetVerbs = map[string]string{
 		"group": noGroups, "cluster": oneBroker, "keygen": noTLS,
-		"chaos": "it is run from the source: go test ./simulations/chaos",
 	}
 	notYetFlags = map[string]string{
 		"link": oneBroker, "gossip": oneBroker, "join": oneBroker, "rack": oneBroker,

@@ -24,8 +24,8 @@ func Playable(s scenario.Scenario) bool {
 	return slices.ContainsFunc(s.Faults, func(f scenario.Fault) bool { return strikers[f.Verb] != nil })
 }
 
-// PlayAll plays scenarios in turn, each time with the next seed, for so long. It
-// ends with the first that fails; its directory is left, and named.
+// PlayAll plays scenarios in turn, each time with the next seed, for so long, or
+// each once when for_ is 0. It ends with the first that fails; its directory is left, and named.
 func PlayAll(ctx context.Context, o Options, all []scenario.Scenario, for_ time.Duration, said func(string)) (s Soak, err error) {
 	s.Total = PlayReport{Met: map[string]int{}, Missed: map[string]int{}, NotRun: map[string]string{}}
 	all = slices.DeleteFunc(slices.Clone(all), func(one scenario.Scenario) bool { return !Playable(one) })
@@ -33,7 +33,7 @@ func PlayAll(ctx context.Context, o Options, all []scenario.Scenario, for_ time.
 		return s, fmt.Errorf("none of these scenarios has a fault that real processes can meet")
 	}
 	begun := time.Now()
-	for s.Plays == 0 || time.Since(begun) < for_ {
+	for s.Plays < len(all) && for_ == 0 || time.Since(begun) < for_ {
 		one := all[s.Plays%len(all)]
 		mine := o
 		mine.Seed, mine.Dir = o.Seed+uint64(s.Plays), filepath.Join(o.Dir, fmt.Sprintf("play-%d", s.Plays))
