@@ -41,7 +41,11 @@ func (k *keeper) enlist() {
 }
 
 func (k *keeper) register() {
-	k.step(cluster.RegisterNode{Node: k.house.node, Disk: k.house.disk, Address: k.house.cfg.Address})
+	do := cluster.RegisterNode{Node: k.house.node, Disk: k.house.disk, Address: k.house.cfg.Address, Link: k.house.cfg.Link, Rack: k.house.cfg.Rack, Run: k.run}
+	if s := k.published.Load(); s != nil {
+		do.After = s.Nodes[k.house.node].Epoch
+	}
+	k.step(do)
 }
 
 // knockLater has a broker ask to be registered that learns nothing of the

@@ -34,6 +34,7 @@ type keeper struct {
 	// registered says that the metadata knows of this start of this broker.
 	registered bool
 	epoch      uint64   // of the registration
+	run        uint64   // tells this process from others of its node
 	leaving    []func() // called when every replica is closed
 	left       bool     // they were
 }
