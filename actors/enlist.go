@@ -121,7 +121,7 @@ func (k *keeper) tick() {
 	}
 	for _, g := range k.order {
 		h := k.kept[g].handle
-		if m := h.members.Load(); m != nil && len(m.list) > 1 && !h.ticking.Swap(true) {
+		if m := h.members.Load(); m != nil && !alone(g, m.list, k.kept[g].seat.id) && !h.ticking.Swap(true) {
 			h.tell(tick{}, func(error) { h.ticking.Store(false) })
 		}
 	}

@@ -165,7 +165,7 @@ func (k *keeper) settled(m *settled) {
 	me, all := m.id.metadataReplica(), members{list: m.id.founders()}
 	s := seat{
 		group: codec.MetadataGroup, id: me, name: "metadata", members: all.list,
-		dir: replicaDir(k.house.cfg.Dir, codec.MetadataGroup, me),
+		dir: replicaDir(k.house.cfg.Dir, codec.MetadataGroup, me), joins: m.id.joined(),
 		machine: func() machine {
 			return &metadata{house: k.house, state: cluster.NewState(), published: k.published}
 		},

@@ -89,6 +89,10 @@ func (b *Broker) describeWhenOpen(name codec.Topic, reply func(codec.TopicDescri
 // Denied, and the message says what to do. Any broker may be asked. reply is called
 // once, from any goroutine, and must not wait.
 func (b *Broker) Admit(r cluster.AdmitNode, reply func(codec.ReplicaID, error)) {
+	if b.house.link == nil {
+		reply(0, codec.Errorf(codec.Unavailable, "this broker is alone: start it with a link that others can reach"))
+		return
+	}
 	b.house.decide(r, func(_ cluster.Result, err error) {
 		if err != nil {
 			reply(0, err)

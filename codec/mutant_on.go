@@ -40,6 +40,8 @@ var mutants = map[string]string{
 	"snapshot-without-table":    "a log that begins anew knows no producers",
 	"asks-carried-out-twice":    "a command that another broker asks for is carried out each time its letter comes",
 	"command-carried-out-twice": "a command that is asked for again is decided again",
+	"voter-before-its-time":     "a learner gets its vote before it has what is decided",
+	"dead-majority":             "a group goes to voters of whom no majority answers",
 	"replica-id-again":          "a newcomer gets the id of a replica that is leaving",
 	"finished-too-early":        "a change counts as finished at its first step",
 	"joins-as-founder":          "a newcomer begins with the members as they are, as the first ones did",
