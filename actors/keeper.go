@@ -34,6 +34,7 @@ type keeper struct {
 	// registered says that the metadata knows of this start of this broker.
 	registered bool
 	epoch      uint64   // of the registration
+	run        uint64   // tells this process from others of its node
 	leaving    []func() // called when every replica is closed
 	left       bool     // they were
 }
@@ -164,7 +165,7 @@ func (k *keeper) settled(m *settled) {
 	me, all := m.id.metadataReplica(), members{list: m.id.founders()}
 	s := seat{
 		group: codec.MetadataGroup, id: me, name: "metadata", members: all.list,
-		dir: replicaDir(k.house.cfg.Dir, codec.MetadataGroup, me),
+		dir: replicaDir(k.house.cfg.Dir, codec.MetadataGroup, me), joins: m.id.joined(),
 		machine: func() machine {
 			return &metadata{house: k.house, state: cluster.NewState(), published: k.published}
 		},

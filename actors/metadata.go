@@ -60,6 +60,9 @@ func (m *metadata) settled() {
 	}
 	state := m.state
 	m.published.Store(&state)
+	if f := m.house.cfg.Changed; f != nil {
+		f(&state)
+	}
 	m.house.toBroker(metadataChanged{})
 	m.house.send(m.house.courier, metadataChanged{})
 }

@@ -83,6 +83,31 @@ func (b *Broker) describeWhenOpen(name codec.Topic, reply func(codec.TopicDescri
 	}
 }
 
+// Admit has a new node let into the cluster: a replica of the metadata, a learner,
+// is made for it, and reply gets that replica's id. Asking again for the same node
+// and disk gives the same. A name or a disk that is another's is refused with code
+// Denied, and the message says what to do. Any broker may be asked. reply is called
+// once, from any goroutine, and must not wait.
+func (b *Broker) Admit(r cluster.AdmitNode, reply func(codec.ReplicaID, error)) {
+	if b.house.link == nil {
+		reply(0, codec.Errorf(codec.Unavailable, "this broker is alone: start it with a link that others can reach"))
+		return
+	}
+	b.house.decide(r, func(_ cluster.Result, err error) {
+		if err != nil {
+			reply(0, err)
+			return
+		}
+		// It was decided and is seen here; it may have been removed again since.
+		id := b.published.Load().MetadataOn(r.Node)
+		if id == 0 {
+			reply(0, codec.Errorf(codec.Denied, "node %q was removed again", r.Node))
+			return
+		}
+		reply(id, nil)
+	})
+}
+
 // Topics describes all topics, in order of name.
 func (b *Broker) Topics() []codec.TopicDescription {
 	s := b.published.Load()

@@ -34,6 +34,9 @@ type Result struct {
 // refused leaves the state as it was; the error is a *codec.Error that the
 // command's author gets.
 func Apply(s State, c Command) (State, Result, error) {
+	if r, known := s.recent(c.ID); known {
+		return s, r, nil
+	}
 	if c.Expect != 0 && c.Expect != s.Revision {
 		return s, Result{}, codec.Errorf(codec.InvalidArgument, "the metadata is at revision %d, the command expects %d", s.Revision, c.Expect)
 	}
@@ -43,6 +46,7 @@ func Apply(s State, c Command) (State, Result, error) {
 	}
 	next.Revision++
 	result.Revision = next.Revision
+	next.remember(c.ID, result)
 	return next, result, nil
 }
 
@@ -52,6 +56,14 @@ func apply(s State, do Action) (State, Result, error) {
 		return foundCluster(s, do)
 	case RegisterNode:
 		return registerNode(s, do)
+	case AdmitNode:
+		return admitNode(s, do)
+	case RemoveNode:
+		return removeNode(s, do)
+	case ForgetNode:
+		return forgetNode(s, do)
+	case ChangeMetadata:
+		return changeMetadata(s, do)
 	case CreateTopic:
 		return createTopic(s, do)
 	case AlterTopic:
@@ -85,13 +97,13 @@ func createTopic(s State, do CreateTopic) (State, Result, error) {
 	}
 	replicas := do.Replicas
 	if replicas == 0 {
-		replicas = min(ReplicasDefault, len(s.Nodes))
+		replicas = min(ReplicasDefault, s.active())
 	}
-	if len(s.Nodes) == 0 {
+	if s.active() == 0 {
 		return s, Result{}, codec.Errorf(codec.Unavailable, "no broker is active")
 	}
-	if replicas < 1 || replicas > len(s.Nodes) {
-		return s, Result{}, codec.Errorf(codec.InvalidArgument, "%d replicas: want 1 to %d, for so many brokers are active", replicas, len(s.Nodes))
+	if n := s.active(); replicas < 1 || replicas > n {
+		return s, Result{}, codec.Errorf(codec.InvalidArgument, "%d replicas: want 1 to %d, for so many brokers are active", replicas, n)
 	}
 	settings, err := DefaultSettings().With(do.Settings)
 	if err != nil {

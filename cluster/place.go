@@ -20,6 +20,9 @@ func loads(s State) []load {
 	at := map[codec.NodeID]*load{}
 	all := make([]load, 0, len(s.Nodes))
 	for _, n := range slices.Sorted(maps.Keys(s.Nodes)) {
+		if !s.Nodes[n].Active() {
+			continue
+		}
 		all = append(all, load{node: n})
 		at[n] = &all[len(all)-1]
 	}

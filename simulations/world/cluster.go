@@ -26,6 +26,7 @@ type Cluster struct {
 
 	replicas int // that topics are made with
 
+	every    codec.Index // commands between snapshots of the metadata
 	founding actors.Founding
 	founded  bool
 	kills    int
@@ -49,29 +50,40 @@ func newCluster(w *World, n int) (*Cluster, error) {
 		raw: map[codec.TopicPartition]map[codec.Offset]rawBatch{}, truths: newTruths()}
 	c.atlas.c, c.debts.c = c, c
 	c.founding.Cluster = codec.UUID{0: 0xc1, 15: 1}
-	every := []codec.Index{5, 20, 100, 0}[w.Rand("knobs").IntN(4)]
+	c.every = []codec.Index{5, 20, 100, 0}[w.Rand("knobs").IntN(4)]
 	c.net.broken = c.fail
 	for i := range n {
-		node, err := w.Node(codec.NodeID(fmt.Sprintf("n%d", i+1)))
+		node, err := c.node(codec.NodeID(fmt.Sprintf("n%d", i+1)), func(node *Node, cfg *actors.Config) {
+			cfg.Founding, cfg.Member = &c.founding, c.founded && !node.forgetful
+		})
 		if err != nil {
 			return nil, errors.Join(err, c.close())
 		}
 		c.founding.Nodes = append(c.founding.Nodes, node.name)
-		node.Shape = func(cfg *actors.Config) {
-			cfg.Founding, cfg.Member = &c.founding, c.founded && !node.forgetful
-			cfg.Ports.SnapshotEvery = every
-			cfg.Ports.Seen = func(what actors.Seen, why string) {
-				c.seen[what]++
-				if what == actors.SeenPanic { // only what should be impossible panics
-					c.fail(fmt.Errorf("%s: %s: %s", node.name, what, why))
-				}
-			}
-		}
-		node.ended = func() { c.restart(node) }
-		c.net.Join(node)
 		c.nodes = append(c.nodes, node)
 	}
 	return c, nil
+}
+
+// node makes a node of the cluster; origin says how its data directory begins.
+func (c *Cluster) node(name codec.NodeID, origin func(*Node, *actors.Config)) (*Node, error) {
+	node, err := c.w.Node(name)
+	if err != nil {
+		return nil, err
+	}
+	node.Shape = func(cfg *actors.Config) {
+		origin(node, cfg)
+		cfg.Ports.SnapshotEvery = c.every
+		cfg.Ports.Seen = func(what actors.Seen, why string) {
+			c.seen[what]++
+			if what == actors.SeenPanic { // only what should be impossible panics
+				c.fail(fmt.Errorf("%s: %s: %s", node.name, what, why))
+			}
+		}
+	}
+	node.ended = func() { c.restart(node) }
+	c.net.Join(node)
+	return node, nil
 }
 
 func (c *Cluster) close() (err error) {

@@ -108,7 +108,7 @@ func (c *Cluster) tidy() string {
 		if !n.Up() || !n.started || c.atlas.refused(n) {
 			continue
 		}
-		want := map[string]bool{fmt.Sprintf("g%d-r%d", codec.MetadataGroup, 1+slices.Index(c.nodes, n)): true}
+		want := map[string]bool{fmt.Sprintf("g%d-r%d", codec.MetadataGroup, n.Broker.Metadata().MetadataOn(n.name)): true}
 		for _, a := range n.Broker.Metadata().On(n.name) {
 			want[fmt.Sprintf("g%d-r%d", a.Group, a.Replica)] = true
 		}
