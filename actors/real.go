@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	iofs "io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -59,33 +58,6 @@ func Start(ctx context.Context, cfg Config) (*Broker, error) {
 	disk := countedFS{wal.OS{}, &diskTally{elapsed: func() time.Duration { return time.Since(begun) }}}
 	cfg.Ports.Clock, cfg.Ports.Chance, cfg.Ports.FS, cfg.Ports.Run = realClock{}, rand.Reader, disk, pool.Run
 	return wait(ctx, cfg, pool, lock)
-}
-
-// Belongs is whose a data directory is.
-type Belongs struct {
-	Cluster codec.UUID
-	Node    codec.NodeID
-	Disk    codec.UUID
-}
-
-// BelongsTo reads whose a data directory is; there is false for one that is new or
-// not there. It is for a program that has to know before it starts the broker.
-func BelongsTo(dir string) (b Belongs, there bool, err error) {
-	id, err := readIdentity(wal.OS{}, dir)
-	if errors.Is(err, iofs.ErrNotExist) {
-		return b, false, nil
-	}
-	if err != nil {
-		return b, false, err
-	}
-	b.Node = codec.NodeID(id.Node)
-	if b.Cluster, err = codec.ParseUUID(id.Cluster); err == nil {
-		b.Disk, err = codec.ParseUUID(id.Disk)
-	}
-	if err != nil {
-		return b, false, fmt.Errorf("data directory %s: %w", dir, err)
-	}
-	return b, true, nil
 }
 
 // wait launches the broker and waits until it has started.
