@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -248,16 +249,17 @@ func TestManyFoundings(t *testing.T) {
 // A record is kept once, whole, and noticed when it is damaged.
 func TestARecordIsKept(t *testing.T) {
 	fs, dir := osFS, t.TempDir()
-	none, err := readKept[record](fs, dir, recordName)
+	name := filepath.Join(dir, recordName)
+	none, err := readKept[record](fs, name)
 	require.NoError(t, err)
 	require.Nil(t, none)
 	want := record{Cluster: "c", Members: []member{of("n1"), of("n2")}}
-	require.NoError(t, writeKept(fs, dir, recordName, want))
-	got, err := readKept[record](fs, dir, recordName)
+	require.NoError(t, writeKept(fs, name, want))
+	got, err := readKept[record](fs, name)
 	require.NoError(t, err)
 	require.True(t, want.same(got))
 	spoil(t, dir, recordName, "n2:9651", "n3:9651")
-	_, err = readKept[record](fs, dir, recordName)
+	_, err = readKept[record](fs, name)
 	require.ErrorContains(t, err, "its checksum does not hold")
 
 	draws := 0

@@ -38,8 +38,7 @@ func (k kept[T]) sum() string {
 }
 
 // readKept reads one; nil when there is none.
-func readKept[T any](fs wal.FS, dir, file string) (*T, error) {
-	name := filepath.Join(dir, file)
+func readKept[T any](fs wal.FS, name string) (*T, error) {
 	p, err := wal.ReadFile(fs, name)
 	if errors.Is(err, iofs.ErrNotExist) {
 		return nil, nil
@@ -63,20 +62,20 @@ func readKept[T any](fs wal.FS, dir, file string) (*T, error) {
 }
 
 // writeKept keeps one, durable when it returns nil.
-func writeKept[T any](fs wal.FS, dir, file string, what T) error {
+func writeKept[T any](fs wal.FS, name string, what T) error {
 	k := kept[T]{Format: keptFormat, What: what}
 	k.Check = k.sum()
 	p, err := json.MarshalIndent(k, "", "  ")
 	if err != nil {
-		return fmt.Errorf("keep %s: %w", file, err)
+		return fmt.Errorf("keep %s: %w", name, err)
 	}
-	return wal.WriteFile(fs, filepath.Join(dir, file), append(p, '\n'))
+	return wal.WriteFile(fs, name, append(p, '\n'))
 }
 
 // diskOf is the id of a data directory that belongs to nobody yet: that which it
 // keeps, or one drawn now.
 func diskOf(fs wal.FS, dir string, draw func() codec.UUID) (codec.UUID, error) {
-	had, err := readKept[string](fs, dir, diskName)
+	had, err := readKept[string](fs, filepath.Join(dir, diskName))
 	if err != nil {
 		return codec.UUID{}, err
 	}
@@ -84,7 +83,7 @@ func diskOf(fs wal.FS, dir string, draw func() codec.UUID) (codec.UUID, error) {
 		return codec.ParseUUID(*had)
 	}
 	id := draw()
-	return id, writeKept(fs, dir, diskName, id.String())
+	return id, writeKept(fs, filepath.Join(dir, diskName), id.String())
 }
 
 // osFS is the disk.
