@@ -152,6 +152,7 @@ func (c *courier) try(e *errand) {
 
 // propose has the replica here decide.
 func (c *courier) propose(command []byte, reply func(cluster.Result, error)) {
+	command = c.placing(command)
 	m := &propose{data: codec.AppendCommandEntry(nil, command), reply: func(result any, err error) {
 		if err != nil {
 			reply(cluster.Result{}, err)
@@ -161,6 +162,19 @@ func (c *courier) propose(command []byte, reply func(cluster.Result, error)) {
 		reply(d.result, d.err)
 	}}
 	c.meta.tell(m, m.refuse)
+}
+
+// placing adds to a command that chooses nodes whom the leader does not hear.
+func (c *courier) placing(command []byte) []byte {
+	silent := c.house.silent.Load()
+	if silent == nil || len(*silent) == 0 {
+		return command
+	}
+	one, err := cluster.DecodeCommand(command)
+	if err != nil {
+		panic("actors: a command to be proposed does not hold: " + err.Error())
+	}
+	return one.Placing(*silent).Encode()
 }
 
 // carried is the outcome of one try.

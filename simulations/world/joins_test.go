@@ -2,6 +2,7 @@ package world
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -50,6 +51,52 @@ func TestNodesJoin(t *testing.T) {
 			c.kill(a.node, c.mode(""))
 			c.revive(a.node)
 			require.NoError(t, c.run(c.allStarted, time.Minute))
+			require.NoError(t, c.settle(settleWithin))
+		})
+	}
+}
+
+// voters are the replicas of the metadata that vote, as every node that is up has it
+// decided; nil while they differ.
+func (c *Cluster) voters() (all []codec.NodeID) {
+	for i, n := range c.nodes {
+		if !n.Up() || n.Broker.Metadata() == nil {
+			continue
+		}
+		var list []codec.NodeID
+		for _, r := range n.Broker.Metadata().Metadata {
+			if !r.Learner {
+				list = append(list, r.Node)
+			}
+		}
+		if i > 0 && all != nil && !slices.Equal(all, list) {
+			return nil
+		}
+		all = list
+	}
+	return all
+}
+
+// The metadata are voted on by one, by three and by five brokers, as they come; and
+// with five of them two may be away.
+func TestVotersOfTheMetadataGrow(t *testing.T) {
+	for seed := range uint64(6) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			c := growing(t, seed)
+			var names []codec.NodeID
+			for i, want := range []int{1, 3, 3, 5, 5} {
+				names = append(names, c.joined(t, codec.NodeID(fmt.Sprintf("n%d", i+2))).node.name)
+				require.NoError(t, c.run(func() bool { return len(c.voters()) == want }, time.Minute), "%v", c.voters())
+				require.NoError(t, c.w.RunFor(20*time.Second))
+				require.Len(t, c.voters(), want)
+			}
+			require.NoError(t, c.createTopic("t", 3, 0, nil))
+			require.Len(t, c.atlas.newest().Topics["t"].Partitions[0].Replicas, 3)
+			lead := c.metadataLeader()
+			c.kill(lead, Torn)
+			c.kill(c.net.node("n5"), Torn)
+			require.NoError(t, c.run(func() bool { return c.metadataLeader() != nil }, time.Minute))
+			require.NoError(t, c.createTopic("u", 1, 1, nil))
 			require.NoError(t, c.settle(settleWithin))
 		})
 	}
