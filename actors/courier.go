@@ -61,8 +61,9 @@ const (
 // errand is a command on its way.
 type errand struct {
 	number  uint64
-	letter  uint64 // number of the last that left
-	command []byte // a cluster.Command
+	to      codec.NodeID // whom it is for, whoever leads; empty for the leader
+	letter  uint64       // number of the last that left
+	command []byte       // a cluster.Command
 	reply   func(cluster.Result, error)
 	left    bool // it may have reached somebody
 	result  cluster.Result
@@ -129,17 +130,22 @@ func (c *courier) take(e *errand) {
 
 // try goes once: here when the metadata is led here, or where it is led.
 func (c *courier) try(e *errand) {
-	switch s := c.meta.state.Load(); {
-	case s.leader:
+	s := c.meta.state.Load()
+	lead := s.lead
+	if e.to != "" {
+		lead = e.to
+	}
+	switch {
+	case s.leader && e.to == "":
 		e.why = nil // of this try nobody knows what becomes of it
 		c.propose(e.command, func(r cluster.Result, err error) { c.post(&carried{e.number, r, err}) })
-	case s.lead != "" && c.house.link != nil:
+	case lead != "" && c.house.link != nil:
 		delete(c.asks, e.letter)
 		c.last++
 		e.left, e.letter = true, c.last
 		c.asks[e.letter] = e
 		ask := codec.Ask{Cluster: c.house.cluster, Number: e.letter, Command: e.command}
-		c.house.link.Send(s.lead, [][]byte{ask.Encode()})
+		c.house.link.Send(lead, [][]byte{ask.Encode()})
 		// A letter may be lost, and asking for the same twice is not the same as
 		// once: what has left is not sent again.
 	case s.write != nil && c.house.link == nil:
@@ -186,7 +192,7 @@ func (c *courier) carried(number uint64, r cluster.Result, err error) {
 		e.result = r
 		c.landed = append(c.landed, e)
 		c.arrive()
-	case c.house.link != nil && tryElsewhere(err):
+	case c.house.link != nil && tryElsewhere(err) && e.to == "":
 		e.left, e.why = false, err
 		c.later(c.house.jitter(errandAgain), tryAgain{number})
 	default:
@@ -277,8 +283,13 @@ func (c *courier) asked(m *asked) {
 		}
 		c.house.link.Send(m.from, [][]byte{a.Encode()})
 	}
-	if _, err := cluster.DecodeCommand(m.ask.Command); err != nil {
+	command, err := cluster.DecodeCommand(m.ask.Command)
+	if err != nil {
 		answer(cluster.Result{}, codec.Errorf(codec.InvalidArgument, "%v", err))
+		return
+	}
+	if why := c.removed(command.Do); why != nil {
+		answer(cluster.Result{}, why)
 		return
 	}
 	if !c.meta.state.Load().leader {
@@ -286,4 +297,14 @@ func (c *courier) asked(m *asked) {
 		return
 	}
 	c.propose(m.ask.Command, answer)
+}
+
+// removed says why a broker that wants to register is none of the cluster, as everyone
+// knows: it may not find a leader any more that would tell it.
+func (c *courier) removed(do cluster.Action) error {
+	r, registers := do.(cluster.RegisterNode)
+	if s := c.house.state(); registers && s != nil && s.Removed[r.Disk] != "" {
+		return codec.Errorf(codec.Denied, "node %q was removed from this cluster: start with an empty data directory", s.Removed[r.Disk])
+	}
+	return nil
 }

@@ -110,6 +110,14 @@ func (b *Broker) Admit(r cluster.AdmitNode, reply func(codec.ReplicaID, error)) 
 	})
 }
 
+// Remove has a node leave the cluster for good, which must have no replica of a topic
+// any more. reply is called once, when that is decided: the node is gone when the
+// metadata do not name it any more, which may take until a majority can do without it.
+// Its data directory never comes back.
+func (b *Broker) Remove(node codec.NodeID, reply func(error)) {
+	b.house.decide(cluster.RemoveNode{Node: node}, func(_ cluster.Result, err error) { reply(err) })
+}
+
 // Topics describes all topics, in order of name.
 func (b *Broker) Topics() []codec.TopicDescription {
 	s := b.published.Load()

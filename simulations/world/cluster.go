@@ -14,15 +14,16 @@ import (
 
 // Cluster is some nodes that were founded together, and topics on them.
 type Cluster struct {
-	w      *World
-	net    *Net
-	nodes  []*Node
-	chance *rand.Rand
-	logs   []codec.TopicPartition
-	story  *story
-	atlas  atlas // of damaged disks
-	calm   bool  // no more faults
-	broken error // what no history shows
+	w         *World
+	net       *Net
+	nodes     []*Node
+	dismissed []*Node // removed from the cluster, for good
+	chance    *rand.Rand
+	logs      []codec.TopicPartition
+	story     *story
+	atlas     atlas // of damaged disks
+	calm      bool  // no more faults
+	broken    error // what no history shows
 
 	replicas int // that topics are made with
 
@@ -67,10 +68,15 @@ func newCluster(w *World, n int) (*Cluster, error) {
 
 // node makes a node of the cluster; origin says how its data directory begins.
 func (c *Cluster) node(name codec.NodeID, origin func(*Node, *actors.Config)) (*Node, error) {
+	lives := 0
+	for _, n := range c.dismissed {
+		lives += n.lives // no two lives have one name
+	}
 	node, err := c.w.Node(name)
 	if err != nil {
 		return nil, err
 	}
+	node.lives = lives
 	node.Shape = func(cfg *actors.Config) {
 		origin(node, cfg)
 		cfg.Ports.SnapshotEvery = c.every
@@ -87,7 +93,7 @@ func (c *Cluster) node(name codec.NodeID, origin func(*Node, *actors.Config)) (*
 }
 
 func (c *Cluster) close() (err error) {
-	for _, n := range c.nodes {
+	for _, n := range slices.Concat(c.nodes, c.dismissed) {
 		err = errors.Join(err, n.Close())
 	}
 	return err

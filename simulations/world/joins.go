@@ -2,6 +2,7 @@ package world
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/troupe-mq/troupe/actors"
@@ -86,4 +87,12 @@ func (c *Cluster) anyButNew() *Node {
 		}
 	}
 	return nil
+}
+
+// dismiss takes a node that was removed off the list: it is nobody's any more.
+func (c *Cluster) dismiss(n *Node) {
+	c.kill(n, Kept)
+	c.nodes = slices.DeleteFunc(c.nodes, func(o *Node) bool { return o == n })
+	c.net.nodes = slices.DeleteFunc(c.net.nodes, func(o *Node) bool { return o == n })
+	c.dismissed = append(c.dismissed, n)
 }

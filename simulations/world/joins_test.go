@@ -101,3 +101,74 @@ func TestVotersOfTheMetadataGrow(t *testing.T) {
 		})
 	}
 }
+
+// remove has a node leave the cluster, and waits until it has.
+func (c *Cluster) remove(t *testing.T, name codec.NodeID) {
+	told := false
+	c.anyBut(name).Broker.Remove(name, func(err error) { require.NoError(t, err); told = true })
+	gone := func() bool { _, there := c.atlas.newest().Nodes[name]; return told && !there }
+	require.NoError(t, c.run(gone, time.Minute))
+}
+
+// anyBut is a node that has started, and is not called so.
+func (c *Cluster) anyBut(name codec.NodeID) *Node {
+	for _, n := range c.nodes {
+		if n.Up() && n.started && n.name != name {
+			return n
+		}
+	}
+	return nil
+}
+
+// A node that is to vote dies before it does: it holds up nobody, neither those that
+// vote in its place nor whoever joins or goes.
+func TestANodeThatDiesBeforeItVotesHoldsUpNobody(t *testing.T) {
+	for seed := range uint64(8) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			c := growing(t, seed)
+			a, b := c.joined(t, "n2"), c.joined(t, "n3")
+			// It dies just before, while, or just after it gets its vote.
+			require.NoError(t, c.w.RunFor(8*time.Second+c.upTo(4*time.Second)))
+			c.kill(b.node, c.mode(""))
+			c.joined(t, "n4")
+			require.NoError(t, c.createTopic("t", 2, 0, nil))
+			require.NoError(t, c.run(func() bool { return len(c.voters()) == 3 }, 6*time.Minute), "%v", c.voters())
+			require.NoError(t, c.w.RunFor(time.Minute))
+			c.kill(a.node, Lost)
+			c.revive(a.node)
+			c.revive(b.node)
+			require.NoError(t, c.settle(settleWithin))
+		})
+	}
+}
+
+// Nodes go: one that votes, the one that leads, one that never came; and a name comes
+// back on another directory, as somebody else.
+func TestNodesAreRemoved(t *testing.T) {
+	for seed := range uint64(6) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			c := growing(t, seed)
+			for i := range 3 {
+				c.joined(t, codec.NodeID(fmt.Sprintf("n%d", i+2)))
+			}
+			require.NoError(t, c.run(func() bool { return len(c.voters()) == 3 }, time.Minute))
+			lead := c.metadataLeader()
+			c.remove(t, lead.name)
+			require.NoError(t, c.run(func() bool { return c.metadataLeader() != nil && c.metadataLeader() != lead }, time.Minute))
+			require.NoError(t, c.run(func() bool { return lead.failure != nil }, time.Minute), "it is told")
+			require.ErrorContains(t, lead.failure, "removed")
+			c.dismiss(lead)
+
+			silent := c.nodes[len(c.nodes)-1]
+			c.kill(silent, Lost)
+			c.remove(t, silent.name)
+			c.dismiss(silent)
+			again := c.joined(t, silent.name)
+			require.NoError(t, c.createTopic("t", 2, 0, nil))
+			require.NoError(t, c.run(func() bool { return len(c.voters()) == 3 }, time.Minute), "%v", c.voters())
+			require.NotContains(t, c.voters(), lead.name)
+			require.Equal(t, again.replica, c.atlas.newest().MetadataOn(again.node.name))
+			require.NoError(t, c.settle(settleWithin))
+		})
+	}
+}
