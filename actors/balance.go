@@ -25,7 +25,8 @@ const (
 // balance hands leadership back to the preferred leader, the first of the replicas,
 // when that has answered and been in sync for a while. So brokers that come back lead
 // again, and no broker leads everything.
-func (p *Partition) balance(peers []replica.Peer, now codec.Millis) {
+func (p *Partition) balance(peers []replica.Peer) {
+	now := codec.Millis(p.ticks) * codec.Millis(tickEvery.Milliseconds()) // no clock that jumps
 	if p.machine != nil || p.seat.change != 0 || len(p.seat.members) == 0 || p.seat.members[0].ID == p.seat.id {
 		p.fit = fitness{}
 		return
@@ -44,7 +45,7 @@ func (p *Partition) balance(peers []replica.Peer, now codec.Millis) {
 		if o.Learner || !o.Following || o.Match < p.line || now-p.fit.heard > silentAfter {
 			break
 		}
-		if now-p.fit.since >= quietFor && p.house.mayHand(now) {
+		if now-p.fit.since >= quietFor && p.house.mayHand(p.house.clock.Now()) {
 			p.fit = fitness{}
 			p.house.seen(SeenBalanced)
 			p.mind.Transfer(preferred)

@@ -54,8 +54,8 @@ func (k *keeper) fenced() {
 	if !k.registered || s == nil || k.leaving != nil {
 		return
 	}
-	switch n, known := s.Nodes[k.house.node]; {
-	case !known:
+	switch n := s.Nodes[k.house.node]; {
+	case s.Removed[k.house.disk] != "":
 		k.disowned(&disowned{codec.Errorf(codec.Denied, "node %q was removed from this cluster: start with an empty data directory", k.house.node)})
 	case n.Epoch > k.epoch && n.Run != k.run:
 		k.disowned(&disowned{codec.Errorf(codec.Denied, "another process runs as node %q on a copy of this data directory, or on the same: end one of them", k.house.node)})

@@ -18,6 +18,7 @@ type controller struct {
 	house *house
 	term  codec.Term // of the leader whose looks those are
 	heard map[codec.ReplicaID]*hearing
+	now   codec.Millis // of looks: no clock that jumps
 	busy  bool
 }
 
@@ -82,7 +83,8 @@ func (c *controller) see(g *glance) cluster.Sight {
 	if c.term != g.term {
 		c.term, c.heard = g.term, make(map[codec.ReplicaID]*hearing)
 	}
-	now := c.house.clock.Now()
+	c.now += codec.Millis((lookEvery * tickEvery).Milliseconds())
+	now := c.now
 	sight := cluster.Sight{Self: g.self, Members: []codec.ReplicaID{g.self}, Voters: g.config.Voters, Changing: g.config.Joint, Peers: make(map[codec.ReplicaID]cluster.Peer)}
 	for _, o := range g.peers {
 		sight.Members = append(sight.Members, o.ID)

@@ -103,6 +103,7 @@ func (k *keeper) Receive(c actor.Context) {
 	case *buried:
 		k.buried(m)
 	case *gone:
+		k.house.send(k.house.courier, m)
 		for _, g := range k.order {
 			k.kept[g].handle.tell(m, func(error) {})
 		}

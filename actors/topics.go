@@ -14,8 +14,14 @@ func (h *house) decide(do cluster.Action, reply func(cluster.Result, error)) {
 	h.command(cluster.Command{Do: do}, reply)
 }
 
-// command is decide for a command that expects a revision.
+// command is decide for a command that expects a revision. It is asked for more than
+// once when an answer does not come; whatever that would do twice gets an ID, by which
+// it is decided once.
 func (h *house) command(c cluster.Command, reply func(cluster.Result, error)) {
+	switch c.Do.(type) {
+	case cluster.CreateTopic, cluster.AlterTopic, cluster.DeleteTopic, cluster.ChangeReplicas, cluster.ReplaceReplica, cluster.RemoveNode, cluster.AllocateProducerIDs:
+		c.ID = h.random() | 1
+	}
 	h.send(h.courier, &errand{command: c.Encode(), reply: reply})
 }
 

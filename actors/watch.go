@@ -133,7 +133,7 @@ func (p *Partition) look() {
 	inSync := []codec.NodeID{p.house.node}
 	peers := p.mind.Peers()
 	p.glance(peers)
-	p.balance(peers, now)
+	p.balance(peers)
 	for _, o := range peers {
 		if o.Learner && p.joining[o.ID] == 0 {
 			if p.joining == nil {

@@ -31,23 +31,22 @@ type Result struct {
 }
 
 // Apply is the state after c. It changes nothing of s. A command that is
-// refused leaves the state as it was; the error is a *codec.Error that the
-// command's author gets.
+// refused leaves the state as it was, but for its ID, which is remembered; the error
+// is a *codec.Error that the command's author gets.
 func Apply(s State, c Command) (State, Result, error) {
-	if r, known := s.recent(c.ID); known {
-		return s, r, nil
+	if r, known, err := s.recent(c.ID); known {
+		return s, r, err
 	}
 	if c.Expect != 0 && c.Expect != s.Revision {
 		return s, Result{}, codec.Errorf(codec.InvalidArgument, "the metadata is at revision %d, the command expects %d", s.Revision, c.Expect)
 	}
 	next, result, err := apply(s, c.Do)
 	if err != nil {
-		return s, Result{}, err
+		return s.remember(c.ID, Result{}, err), Result{}, err
 	}
 	next.Revision++
 	result.Revision = next.Revision
-	next.remember(c.ID, result)
-	return next, result, nil
+	return next.remember(c.ID, result, nil), result, nil
 }
 
 func apply(s State, do Action) (State, Result, error) {

@@ -172,3 +172,24 @@ func TestNodesAreRemoved(t *testing.T) {
 		})
 	}
 }
+
+// A command is on its way to a leader of the metadata that dies, before it decides it
+// or behind. Whoever asked has an answer as soon as another leads, the command is
+// carried out once, and nobody is told that its outcome is not known.
+func TestACommandOutlivesTheLeaderThatItWasAskedOf(t *testing.T) {
+	for seed := range uint64(30) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			c := three(t, seed)
+			require.NoError(t, c.run(func() bool { return c.metadataLeader() != nil }, time.Minute))
+			lead := c.metadataLeader()
+			var got error
+			done, began := false, c.w.Elapsed()
+			c.anyBut(lead.name).Broker.CreateTopic(codec.CreateTopic{Topic: "once", Partitions: 1, Replicas: 1}, func(_ codec.TopicDescription, err error) { got, done = err, true })
+			require.NoError(t, c.w.RunFor(c.upTo(8*time.Millisecond)))
+			c.kill(lead, Torn)
+			require.NoError(t, c.run(func() bool { return done }, time.Minute))
+			require.NoError(t, got)
+			require.Less(t, c.w.Elapsed()-began, 2*time.Second)
+		})
+	}
+}
