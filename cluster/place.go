@@ -25,7 +25,7 @@ func loads(s State, silent []codec.NodeID) []load {
 		if !s.Nodes[n].Active() {
 			continue
 		}
-		all = append(all, load{node: n, rack: s.Nodes[n].Rack, silent: slices.Contains(silent, n) && !codec.Mutant("placed-on-the-silent")})
+		all = append(all, load{node: n, rack: s.Nodes[n].Rack, silent: slices.Contains(silent, n)})
 		at[n] = &all[len(all)-1]
 	}
 	for _, t := range s.Topics {

@@ -18,6 +18,8 @@ type Cluster struct {
 	net       *Net
 	nodes     []*Node
 	dismissed []*Node // removed from the cluster, for good
+	retiring  []*Node // on their way to that
+	joins     int     // nodes that were to join
 	chance    *rand.Rand
 	logs      []codec.TopicPartition
 	story     *story
@@ -196,7 +198,7 @@ func (c *Cluster) kill(n *Node, m Mode) {
 
 // revive starts a node that is down.
 func (c *Cluster) revive(n *Node) {
-	if n.Up() {
+	if n.Up() || n.held {
 		return
 	}
 	n.Start()
@@ -241,6 +243,9 @@ func (c *Cluster) calmDown() {
 			n.Life.Resume()
 			n.Life.Slow(0)
 		}
+		if n.held {
+			continue
+		}
 		if all || n.failure != nil || n.Life.wounded {
 			c.kill(n, Kept)
 		}
@@ -254,6 +259,12 @@ func (c *Cluster) settle(within time.Duration) error {
 	c.calmDown()
 	if err := c.run(c.allStarted, within); err != nil {
 		return errors.Join(fmt.Errorf("not all nodes start again: %w", err), c.startFailure())
+	}
+	if err := c.run(func() bool { return len(c.retiring) == 0 && c.allStarted() }, within); err != nil {
+		return fmt.Errorf("nodes do not leave: %w", err)
+	}
+	if err := c.run(c.voting, within); err != nil {
+		return fmt.Errorf("not as many vote on the metadata as can: %w", err)
 	}
 	for _, log := range c.logs {
 		if err := c.oneMore(log, within); err != nil {

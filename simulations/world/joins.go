@@ -37,6 +37,7 @@ func (c *Cluster) join(name codec.NodeID, rack string) (*newcomer, error) {
 	if err != nil {
 		return nil, err
 	}
+	j.node.held = true
 	j.node.told = func(err error) { j.came = j.came || err == nil }
 	c.nodes = append(c.nodes, j.node)
 	c.ask(j)
@@ -73,7 +74,7 @@ func (c *Cluster) ask(j *newcomer) {
 		case j.replica != 0 && j.replica != id:
 			c.fail(fmt.Errorf("%s was let in twice, as %d and %d", j.node.name, j.replica, id))
 		default:
-			j.replica = id
+			j.replica, j.node.held = id, false
 			c.revive(j.node)
 		}
 	})

@@ -110,16 +110,6 @@ func (c *Cluster) remove(t *testing.T, name codec.NodeID) {
 	require.NoError(t, c.run(gone, time.Minute))
 }
 
-// anyBut is a node that has started, and is not called so.
-func (c *Cluster) anyBut(name codec.NodeID) *Node {
-	for _, n := range c.nodes {
-		if n.Up() && n.started && n.name != name {
-			return n
-		}
-	}
-	return nil
-}
-
 // A node that is to vote dies before it does: it holds up nobody, neither those that
 // vote in its place nor whoever joins or goes.
 func TestANodeThatDiesBeforeItVotesHoldsUpNobody(t *testing.T) {
