@@ -37,6 +37,7 @@ func Launch(cfg Config, started func(error)) *Broker {
 	b.house.state, b.house.fail = b.published.Load, b.fail
 	k := &keeper{
 		house: b.house, meta: b.meta, published: &b.published, table: &b.table, who: &b.who,
+		run:  b.house.random()>>1 | 1,
 		kept: make(map[codec.GroupID]*kept), burying: make(map[codec.ReplicaID]bool),
 		started: func(err error) {
 			if err != nil {
@@ -45,6 +46,9 @@ func Launch(cfg Config, started func(error)) *Broker {
 			b.begun.Store(err == nil)
 			started(err)
 		},
+	}
+	if _, err := b.house.system.Root.SpawnNamed(b.house.props(func() actor.Actor { return &controller{house: b.house} }), controllerName); err != nil {
+		panic("actors: spawn controller: " + err.Error())
 	}
 	// The courier first: what the keeper asks for at once must find it.
 	number := b.house.random()
@@ -79,7 +83,8 @@ func (b *Broker) Leave(done func()) {
 	b.house.toBroker(&leave{done: done})
 }
 
-// Ready says why the broker does not serve, or nil.
+// Ready says why the broker does not serve, or nil. It does when it has registered
+// and its replica of the metadata serves, as a leader or beside one.
 func (b *Broker) Ready() error {
 	switch {
 	case b.failed.Load() != nil:
@@ -88,8 +93,9 @@ func (b *Broker) Ready() error {
 		return codec.Errorf(codec.Stopping, "the broker is stopping")
 	case !b.begun.Load():
 		return codec.Errorf(codec.Unavailable, "the broker is starting")
-	case b.meta.state.Load().write != nil:
-		return b.meta.state.Load().write
+	}
+	if s := b.meta.state.Load(); s.write != nil && s.write.Code != codec.NotLeader {
+		return s.write
 	}
 	return nil
 }

@@ -31,7 +31,11 @@ type stepOver struct {
 // drive takes a leader's next step. It is called when there may be one: the
 // metadata has changed, a step is over, some time has passed.
 func (p *Partition) drive() {
-	if p.seat.change == 0 || p.changing.step != nil || !p.serving || p.mind == nil || p.disk.closed {
+	if p.machine == nil && p.seat.change == 0 || p.changing.step != nil || !p.serving || p.mind == nil || p.disk.closed {
+		return
+	}
+	if p.machine != nil {
+		p.driveMetadata()
 		return
 	}
 	if now := (taken{p.seat.change, p.mind.Role().Term}); p.changing.taken != now {
@@ -46,7 +50,7 @@ func (p *Partition) drive() {
 			ready[r.ID] = r.Initialized
 		}
 	}
-	step := p.mind.Toward(staying, func(id codec.ReplicaID) bool { return ready[id] })
+	step := p.mind.Toward(replica.Members{Voters: staying, Ready: func(id codec.ReplicaID) bool { return ready[id] }})
 	switch {
 	case step.Done || codec.Mutant("finished-too-early"):
 		p.finishChange()

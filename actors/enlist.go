@@ -40,8 +40,15 @@ func (k *keeper) enlist() {
 	k.register()
 }
 
-func (k *keeper) register() {
-	k.step(cluster.RegisterNode{Node: k.house.node, Disk: k.house.disk, Address: k.house.cfg.Address})
+func (k *keeper) register() { k.step(k.registration()) }
+
+// registration is what this process says of its node.
+func (k *keeper) registration() cluster.RegisterNode {
+	do := cluster.RegisterNode{Node: k.house.node, Disk: k.house.disk, Address: k.house.cfg.Address, Link: k.house.cfg.Link, Rack: k.house.cfg.Rack, Run: k.run}
+	if s := k.published.Load(); s != nil {
+		do.After = s.Nodes[k.house.node].Epoch
+	}
+	return do
 }
 
 // knockLater has a broker ask to be registered that learns nothing of the
@@ -117,7 +124,7 @@ func (k *keeper) tick() {
 	}
 	for _, g := range k.order {
 		h := k.kept[g].handle
-		if m := h.members.Load(); m != nil && len(m.list) > 1 && !h.ticking.Swap(true) {
+		if m := h.members.Load(); m != nil && !alone(g, m.list, k.kept[g].seat.id) && !h.ticking.Swap(true) {
 			h.tell(tick{}, func(error) { h.ticking.Store(false) })
 		}
 	}

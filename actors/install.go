@@ -91,6 +91,7 @@ func (p *Partition) installed(m *installed) {
 			return
 		}
 		p.machine.settled()
+		p.regroup()
 	}
 	p.publish()
 	p.mind.Persisted(m.append)

@@ -34,6 +34,7 @@ type keeper struct {
 	// registered says that the metadata knows of this start of this broker.
 	registered bool
 	epoch      uint64   // of the registration
+	run        uint64   // tells this process from others of its node
 	leaving    []func() // called when every replica is closed
 	left       bool     // they were
 }
@@ -77,7 +78,12 @@ func (k *keeper) Receive(c actor.Context) {
 		k.settled(m)
 	case *ready:
 		k.ready(m)
+	case lonely:
+		k.lonely()
+	case *disowned:
+		k.disowned(m)
 	case metadataChanged:
+		k.fenced()
 		k.enlist()
 		k.reconcile()
 	case knock:
@@ -97,6 +103,7 @@ func (k *keeper) Receive(c actor.Context) {
 	case *buried:
 		k.buried(m)
 	case *gone:
+		k.house.send(k.house.courier, m)
 		for _, g := range k.order {
 			k.kept[g].handle.tell(m, func(error) {})
 		}
@@ -164,7 +171,7 @@ func (k *keeper) settled(m *settled) {
 	me, all := m.id.metadataReplica(), members{list: m.id.founders()}
 	s := seat{
 		group: codec.MetadataGroup, id: me, name: "metadata", members: all.list,
-		dir: replicaDir(k.house.cfg.Dir, codec.MetadataGroup, me),
+		dir: replicaDir(k.house.cfg.Dir, codec.MetadataGroup, me), joins: m.id.joined(),
 		machine: func() machine {
 			return &metadata{house: k.house, state: cluster.NewState(), published: k.published}
 		},
@@ -174,6 +181,7 @@ func (k *keeper) settled(m *settled) {
 	k.table.Store(&table{groups: map[codec.GroupID]*Handle{codec.MetadataGroup: k.meta}})
 	k.beat()
 	k.tickLater()
+	k.lonelyLater()
 }
 
 // spawn starts the body of a replica.

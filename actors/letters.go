@@ -12,6 +12,7 @@ import (
 // heard is a message of consensus that came for a replica here, with what its
 // entries describe.
 type heard struct {
+	node     codec.NodeID // that it came from
 	from     codec.ReplicaID
 	to       codec.ReplicaID
 	raft     *raftpb.Message
@@ -71,7 +72,7 @@ func (b *Broker) hearRaft(from codec.NodeID, p []byte) error {
 	if h == nil {
 		return nil // not kept here, or not yet
 	}
-	m := &heard{from: l.From, to: l.To, raft: &raftpb.Message{}}
+	m := &heard{node: from, from: l.From, to: l.To, raft: &raftpb.Message{}}
 	if err := proto.Unmarshal(l.Raft, m.raft); err != nil {
 		return fmt.Errorf("message for group %d: %w", l.Group, err)
 	}

@@ -20,6 +20,14 @@ type Founding struct {
 	Nodes []codec.NodeID
 }
 
+// Joining makes a new directory that of a node which a cluster has let in:
+// Broker.Admit of one of its brokers says as what.
+type Joining struct {
+	Cluster codec.UUID
+	// Replica is the one of the metadata that the node was given.
+	Replica codec.ReplicaID
+}
+
 // Hear takes a letter that the link brought from another broker. It may be
 // called from any goroutine and waits for nothing. The letter's memory stays
 // the broker's.

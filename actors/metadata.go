@@ -34,9 +34,7 @@ func (m *metadata) apply(index codec.Index, command []byte) any {
 		panic(fmt.Sprintf("actors: metadata entry %d does not hold: %v", index, err))
 	}
 	next, result, err := cluster.Apply(m.state, c)
-	if err == nil {
-		m.state, m.changed = next, true
-	}
+	m.state, m.changed = next, m.changed || err == nil
 	return decided{result, err}
 }
 
@@ -60,6 +58,9 @@ func (m *metadata) settled() {
 	}
 	state := m.state
 	m.published.Store(&state)
+	if f := m.house.cfg.Changed; f != nil {
+		f(&state)
+	}
 	m.house.toBroker(metadataChanged{})
 	m.house.send(m.house.courier, metadataChanged{})
 }

@@ -145,7 +145,7 @@ func (p *Partition) opened(m *opened) {
 // is alone does, and of several the preferred one. If there is a leader, the
 // others do not let themselves be disturbed.
 func (p *Partition) stands() bool {
-	return !p.replicated() || p.seat.members[0].ID == p.seat.id
+	return !p.replicated() || len(p.seat.members) > 0 && p.seat.members[0].ID == p.seat.id
 }
 
 // options are the log's, as the topic's settings have them. While there are
@@ -177,6 +177,7 @@ func (p *Partition) begin(m *opened) error {
 		}
 		applied = at
 		p.machine.settled()
+		p.regroup()
 	}
 	p.conf = replica.ConfChange{Index: h.ConfAsOf, State: h.Conf}
 	p.store = &storage{hard: h, index: x, whole: p.replicated, snapshot: p.snapshot}

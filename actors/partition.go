@@ -50,6 +50,8 @@ type Partition struct {
 	held      map[codec.ReplicaID]codec.Millis // when a replica was seen to hold it
 	joining   map[codec.ReplicaID]codec.Millis // since when a learner is known
 	changing  changing
+	fit       fitness
+	strangers map[codec.ReplicaID]codec.NodeID // heard, and not among the members
 }
 
 // seat says which replica a Partition is the body of.
@@ -190,6 +192,7 @@ func (p *Partition) apply(list []replica.Entry) {
 	}
 	if p.machine != nil {
 		p.machine.settled()
+		p.regroup()
 		p.snapshotMachine(last)
 	}
 	p.publish()

@@ -18,7 +18,7 @@ import (
 const letterBytesMax = 1 << 20
 
 // replicated says that there are other replicas, or are to be.
-func (p *Partition) replicated() bool { return len(p.seat.members) > 1 }
+func (p *Partition) replicated() bool { return !alone(p.seat.group, p.seat.members, p.seat.id) }
 
 // nodeOf is where another replica of the group lives.
 func (p *Partition) nodeOf(id codec.ReplicaID) (codec.NodeID, bool) {
@@ -27,7 +27,8 @@ func (p *Partition) nodeOf(id codec.ReplicaID) (codec.NodeID, bool) {
 			return r.Node, true
 		}
 	}
-	return "", false
+	node, met := p.strangers[id]
+	return node, met
 }
 
 // sendAll sends what the mind says to other replicas. What cannot be sent is
@@ -248,6 +249,7 @@ func (p *Partition) heard(m *heard) {
 	if m.to != p.seat.id || p.mind == nil || p.disk.closed || p.asksTooMuch(m.raft) {
 		return
 	}
+	p.met(m.from, m.node)
 	p.payloads.offer(m.payloads)
 	err := p.mind.Step(m.raft)
 	var lost *replica.Lost

@@ -7,6 +7,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/troupe-mq/troupe/cluster"
 	"github.com/troupe-mq/troupe/codec"
 	"github.com/troupe-mq/troupe/wal"
 )
@@ -55,6 +56,24 @@ type Config struct {
 	NodeDefault codec.NodeID
 	// Address is where clients reach this broker, told to other brokers.
 	Address string
+	// Link is where other brokers reach this one, told to them; empty for a broker
+	// that is alone.
+	Link string
+	// Rack is what this broker shares its luck with, a room or a power line.
+	// Replicas are spread over racks.
+	Rack string
+	// Disk names a new data directory; zero has a name drawn. One that exists keeps
+	// its own, and another one is refused.
+	Disk codec.UUID
+	// Joining, when the directory is new, joins a cluster that exists instead of
+	// founding one.
+	Joining *Joining
+	// Changed is called with each state of the metadata that is published, in an
+	// actor's turn: it must not wait.
+	Changed func(*cluster.State)
+	// Launched is called by Start with the broker before it has started: what others
+	// send it is needed for that.
+	Launched func(*Broker)
 	// Founding, when the directory is new, founds a cluster together with other
 	// brokers. Without it a new directory founds a cluster of one.
 	Founding *Founding

@@ -11,7 +11,18 @@ import (
 // decide has the metadata group decide on do, wherever it is led; reply gets
 // what came of it, in an actor's turn, when it can be seen here.
 func (h *house) decide(do cluster.Action, reply func(cluster.Result, error)) {
-	h.send(h.courier, &errand{command: cluster.Command{Do: do}.Encode(), reply: reply})
+	h.command(cluster.Command{Do: do}, reply)
+}
+
+// command is decide for a command that expects a revision. It is asked for more than
+// once when an answer does not come; whatever that would do twice gets an ID, by which
+// it is decided once.
+func (h *house) command(c cluster.Command, reply func(cluster.Result, error)) {
+	switch c.Do.(type) {
+	case cluster.CreateTopic, cluster.AlterTopic, cluster.DeleteTopic, cluster.ChangeReplicas, cluster.ReplaceReplica, cluster.RemoveNode, cluster.AllocateProducerIDs:
+		c.ID = h.random() | 1
+	}
+	h.send(h.courier, &errand{command: c.Encode(), reply: reply})
 }
 
 // CreateTopic makes a topic; reply gets its description once every partition
@@ -25,14 +36,11 @@ func (b *Broker) CreateTopic(r codec.CreateTopic, reply func(codec.TopicDescript
 	b.house.decide(c, b.describeWhenOpen(r.Topic, reply))
 }
 
-// AlterTopic changes settings of a topic, or gives it more partitions; reply
-// as in CreateTopic.
+// AlterTopic changes settings of a topic, gives it more partitions, or another number
+// of replicas; reply as in CreateTopic. Replicas change in the background, as with
+// ChangeReplicas.
 func (b *Broker) AlterTopic(r codec.AlterTopic, reply func(codec.TopicDescription, error)) {
-	if r.Replicas != 0 {
-		reply(codec.TopicDescription{}, codec.Errorf(codec.InvalidArgument, "the number of replicas cannot be changed yet"))
-		return
-	}
-	c := cluster.AlterTopic{Name: r.Topic, Partitions: int(r.Partitions), Settings: r.Settings}
+	c := cluster.AlterTopic{Name: r.Topic, Partitions: int(r.Partitions), Replicas: int(r.Replicas), Settings: r.Settings}
 	b.house.decide(c, b.describeWhenOpen(r.Topic, reply))
 }
 
@@ -81,6 +89,39 @@ func (b *Broker) describeWhenOpen(name codec.Topic, reply func(codec.TopicDescri
 		}
 		b.house.toBroker(&whenOpen{name, func(error) { reply(b.Topic(name)) }})
 	}
+}
+
+// Admit has a new node let into the cluster: a replica of the metadata, a learner,
+// is made for it, and reply gets that replica's id. Asking again for the same node
+// and disk gives the same. A name or a disk that is another's is refused with code
+// Denied, and the message says what to do. Any broker may be asked. reply is called
+// once, from any goroutine, and must not wait.
+func (b *Broker) Admit(r cluster.AdmitNode, reply func(codec.ReplicaID, error)) {
+	if b.house.link == nil {
+		reply(0, codec.Errorf(codec.Unavailable, "this broker is alone: start it with a link that others can reach"))
+		return
+	}
+	b.house.decide(r, func(_ cluster.Result, err error) {
+		if err != nil {
+			reply(0, err)
+			return
+		}
+		// It was decided and is seen here; it may have been removed again since.
+		id := b.published.Load().MetadataOn(r.Node)
+		if id == 0 {
+			reply(0, codec.Errorf(codec.Denied, "node %q was removed again", r.Node))
+			return
+		}
+		reply(id, nil)
+	})
+}
+
+// Remove has a node leave the cluster for good, which must have no replica of a topic
+// any more. reply is called once, when that is decided: the node is gone when the
+// metadata do not name it any more, which may take until a majority can do without it.
+// Its data directory never comes back.
+func (b *Broker) Remove(node codec.NodeID, reply func(error)) {
+	b.house.decide(cluster.RemoveNode{Node: node}, func(_ cluster.Result, err error) { reply(err) })
 }
 
 // Topics describes all topics, in order of name.

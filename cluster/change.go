@@ -80,12 +80,16 @@ func entomb(tombs map[codec.ReplicaID]Tombstone, t Topic, n int, list []Replica)
 }
 
 func checkTargets(s State, t Topic, nodes []codec.NodeID) error {
-	if len(nodes) == 0 || len(nodes) > len(s.Nodes) {
-		return codec.Errorf(codec.InvalidArgument, "%d replicas: want 1 to %d, for so many brokers are active", len(nodes), len(s.Nodes))
+	if n := s.active(); len(nodes) == 0 || len(nodes) > n {
+		return codec.Errorf(codec.InvalidArgument, "%d replicas: want 1 to %d, for so many brokers are active", len(nodes), n)
 	}
 	for i, node := range nodes {
-		if _, ok := s.Nodes[node]; !ok {
+		n, ok := s.Nodes[node]
+		if !ok {
 			return codec.Errorf(codec.InvalidArgument, "no node %q in this cluster", clip(string(node)))
+		}
+		if !n.Active() {
+			return codec.Errorf(codec.InvalidArgument, "node %q has not registered yet, or is being removed", node)
 		}
 		if slices.Contains(nodes[:i], node) {
 			return codec.Errorf(codec.InvalidArgument, "node %q is named twice", clip(string(node)))

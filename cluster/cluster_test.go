@@ -24,6 +24,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the plays say into their f
 //	found NODE[,NODE...] | register NODE disk=D [address=A] | create NAME [partitions=N] [replicas=N] [setting=value...]
 //	alter NAME [partitions=N] [setting=value...] | delete NAME | buried REPLICA
 //	change GROUP nodes=A,B | replace REPLICA | take GROUP change=REVISION term=T | finish GROUP change=REVISION [term=T]
+//	admit NODE disk=D [link=A] [rack=R] | remove NODE | forget NODE | voters ID[,ID...]
 //	producers N | show | on NODE        any of them with expect=REVISION
 //
 // Each command goes through its encoding, and each state through a snapshot.
@@ -95,7 +96,8 @@ func act(t *testing.T, s *State, words []string) []string {
 	require.Equal(t, c, again)
 	next, result, err := Apply(*s, c)
 	if err != nil {
-		require.Equal(t, *s, next)
+		require.Equal(t, *s, State{s.Cluster, next.Revision, next.Nodes, next.Metadata, next.Topics, next.Tombstones, next.Removed, s.Recent, next.NextGroup, next.NextReplica, next.NextProducerID})
+		*s = next
 		return []string{err.Error()}
 	}
 	restored, err := DecodeState(next.Encode())
@@ -134,7 +136,8 @@ func parse(t *testing.T, words []string) Command {
 		require.NoError(t, err)
 		return n
 	}
-	c := Command{Expect: uint64(take("expect", 0))}
+	c := Command{Expect: uint64(take("expect", 0)), ID: uint64(take("id", 0))}
+	run, after := uint64(take("run", 0)), uint64(take("after", 0))
 	partitions, replicas, change, term := take("partitions", 0), take("replicas", 0), take("change", 0), codec.Term(take("term", 0))
 	var settings map[string]string
 	if len(rest) > 0 {
@@ -151,9 +154,27 @@ func parse(t *testing.T, words []string) Command {
 		}
 		c.Do = do
 	case "register":
-		do := RegisterNode{Node: codec.NodeID(name), Disk: uuid(rest["disk"]), Address: rest["address"]}
+		do := RegisterNode{Node: codec.NodeID(name), Disk: uuid(rest["disk"]), Address: rest["address"], Link: rest["link"], Rack: rest["rack"], Run: run, After: after}
 		if rest["disk"] == "" {
 			do.Disk = codec.UUID{}
+		}
+		c.Do = do
+	case "admit":
+		do := AdmitNode{Node: codec.NodeID(name), Link: rest["link"], Rack: rest["rack"]}
+		if rest["disk"] != "" {
+			do.Disk = uuid(rest["disk"])
+		}
+		c.Do = do
+	case "remove":
+		c.Do = RemoveNode{Node: codec.NodeID(name)}
+	case "forget":
+		c.Do = ForgetNode{Node: codec.NodeID(name)}
+	case "voters":
+		var do ChangeMetadata
+		for _, id := range strings.Split(name, ",") {
+			n, err := strconv.Atoi(id)
+			require.NoError(t, err)
+			do.Voters = append(do.Voters, codec.ReplicaID(n))
 		}
 		c.Do = do
 	case "create":
@@ -196,8 +217,16 @@ func uuid(name string) (u codec.UUID) {
 func show(s State) []string {
 	all := []string{fmt.Sprintf("revision %d, next group %d, replica %d, producer %d", s.Revision, s.NextGroup, s.NextReplica, s.NextProducerID)}
 	for _, r := range s.Metadata {
-		if n := s.Nodes[r.Node]; n.Epoch > 0 {
-			all = append(all, fmt.Sprintf("metadata %d@%s, disk %s, epoch %d, %q", r.ID, r.Node, n.Disk, n.Epoch, n.Address))
+		n := s.Nodes[r.Node]
+		line := fmt.Sprintf("metadata %d@%s, disk %s, epoch %d, %q", r.ID, r.Node, n.Disk, n.Epoch, n.Address)
+		if r.Learner {
+			line += ", learns"
+		}
+		if r.Leaving {
+			line += ", leaving"
+		}
+		if n.Epoch > 0 || n.Disk != (codec.UUID{}) {
+			all = append(all, line)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Topics)) {
@@ -287,7 +316,21 @@ func anyCommand(r *rand.Rand, s State) Command {
 		c.Expect = s.Revision + uint64(r.IntN(2))
 	}
 	name := codec.Topic(fmt.Sprintf("t%d", r.IntN(6)))
-	switch r.IntN(13) {
+	node := codec.NodeID(fmt.Sprintf("n%d", r.IntN(6)))
+	switch r.IntN(16) {
+	case 13:
+		c.Do = AdmitNode{Node: node, Disk: uuid(fmt.Sprint(r.IntN(9))), Link: "a", Rack: "r"}
+	case 14:
+		c.Do = RemoveNode{Node: node}
+		if r.IntN(2) == 0 {
+			c.Do = ForgetNode{Node: node}
+		}
+	case 15:
+		var do ChangeMetadata
+		for _, i := range r.Perm(len(s.Metadata)) {
+			do.Voters = append(do.Voters, s.Metadata[i].ID)
+		}
+		c.Do = do
 	case 9, 10:
 		do := ChangeReplicas{Group: codec.GroupID(r.IntN(int(s.NextGroup)) + 1)}
 		for _, n := range r.Perm(4)[:1+r.IntN(4)] {
@@ -307,7 +350,7 @@ func anyCommand(r *rand.Rand, s State) Command {
 		}
 		c.Do = FinishChange{Group: g, Change: 1}
 	case 8:
-		c.Do = RegisterNode{Node: codec.NodeID(fmt.Sprintf("n%d", r.IntN(6))), Disk: uuid(fmt.Sprint(r.IntN(9)))}
+		c.Do = RegisterNode{Node: node, Disk: uuid(fmt.Sprint(r.IntN(9)))}
 	case 0, 1, 2:
 		c.Do = CreateTopic{Name: name, ID: uuid(fmt.Sprint(r.Uint32())), Partitions: 1 + r.IntN(5), Replicas: r.IntN(6), Now: codec.Millis(r.IntN(100)),
 			Settings: map[string]string{"retention.time": fmt.Sprintf("%dh", r.IntN(50))}}
@@ -322,6 +365,7 @@ func anyCommand(r *rand.Rand, s State) Command {
 		}
 	default:
 		c.Do = AllocateProducerIDs{Count: int64(r.IntN(1000))}
+		c.ID = uint64(r.IntN(600))
 	}
 	return c
 }
@@ -346,7 +390,7 @@ func TestDecodeRefuses(t *testing.T) {
 	require.NoError(t, err)
 	good := string(s.Encode())
 	for from, c := range map[string]struct{ to, says string }{
-		`"v":4`:              {`"v":9`, "version 9, up to 4 is known"},
+		`"v":5`:              {`"v":9`, "version 9, up to 5 is known"},
 		`"name":"n1","disk"`: {`"nom":"n1","disk"`, "unknown field"},
 		`"next_group":4`:     {`"next_group":3`, "group 3 of a/1 is given twice, or not below the next id 3"},
 		`"next_replica":8`:   {`"next_replica":7`, "replica 7 is given twice, or not below the next id 7"},
@@ -358,7 +402,7 @@ func TestDecodeRefuses(t *testing.T) {
 		_, err := DecodeState([]byte(strings.Replace(good, from, c.to, 1)))
 		require.ErrorContains(t, err, c.says)
 	}
-	old := strings.Replace(good, `"v":4`, `"v":1`, 1)
+	old := strings.Replace(good, `"v":5`, `"v":1`, 1)
 	for n := range s.Nodes {
 		old = strings.Replace(old, fmt.Sprintf(`{"name":%q,"disk":"00000000-0000-0000-0000-000000000000","epoch":0}`, n), fmt.Sprintf("%q", n), 1)
 	}

@@ -14,7 +14,10 @@ import (
 type Command struct {
 	// Expect is the revision that the state must have; 0 for any.
 	Expect uint64
-	Do     Action
+	// ID tells a command that is asked for again from another one that says the
+	// same; 0 for one of which that does not matter.
+	ID uint64
+	Do Action
 }
 
 // Action is one of the structs below.
@@ -30,15 +33,49 @@ type FoundCluster struct {
 }
 
 // RegisterNode is what a broker says of itself at each start, before it keeps
-// anything. A name that is new joins the cluster.
+// anything. Only a node that founded the cluster or was admitted to it can.
 type RegisterNode struct {
 	Node    codec.NodeID `json:"node"`
 	Disk    codec.UUID   `json:"-"`
 	Address string       `json:"address,omitempty"`
+	Link    string       `json:"link,omitempty"`
+	Rack    string       `json:"rack,omitempty"`
+	// Run is drawn by each process: what one says twice counts once.
+	Run uint64 `json:"run,omitempty"`
+	// After is the epoch that the process knows of, so that what its predecessor
+	// said does not count behind it; 0 when it knows of none.
+	After uint64 `json:"after,omitempty"`
+}
+
+// AdmitNode lets a new node in: it gets a replica of the metadata, as a learner,
+// and is active when it has registered. Saying it again changes nothing.
+type AdmitNode struct {
+	Node codec.NodeID `json:"node"`
+	Disk codec.UUID   `json:"-"`
+	Link string       `json:"link,omitempty"`
+	Rack string       `json:"rack,omitempty"`
+}
+
+// RemoveNode says that a node is to leave the cluster, which has no replica of a
+// topic any more.
+type RemoveNode struct {
+	Node codec.NodeID `json:"node"`
+}
+
+// ForgetNode ends the membership of a node that is leaving: consensus does not
+// need its replica of the metadata any more.
+type ForgetNode struct {
+	Node codec.NodeID `json:"node"`
+}
+
+// ChangeMetadata says which replicas of the metadata are to vote. The others
+// learn.
+type ChangeMetadata struct {
+	Voters []codec.ReplicaID `json:"voters"`
 }
 
 // CreateTopic makes a topic. Its id is drawn by the author and new; its
-// replicas are 0 for min(3, nodes).
+// replicas are 0 for min(3, active nodes).
 type CreateTopic struct {
 	Name       codec.Topic       `json:"name"`
 	ID         codec.UUID        `json:"-"`
@@ -46,14 +83,34 @@ type CreateTopic struct {
 	Replicas   int               `json:"replicas"`
 	Settings   map[string]string `json:"settings,omitempty"`
 	Now        codec.Millis      `json:"now"`
+	// Silent are nodes that do not answer, as the leader of the metadata sees it:
+	// others are preferred.
+	Silent []codec.NodeID `json:"silent,omitempty"`
 }
 
-// AlterTopic changes settings of a topic, or adds partitions: Partitions is
-// the new number of all, 0 for as many as there are.
+// AlterTopic changes settings of a topic, adds partitions, or changes the number of
+// their replicas: Partitions and Replicas are the new numbers, 0 for as many as
+// there are.
 type AlterTopic struct {
 	Name       codec.Topic       `json:"name"`
 	Settings   map[string]string `json:"settings,omitempty"`
 	Partitions int               `json:"partitions,omitempty"`
+	Replicas   int               `json:"replicas,omitempty"`
+	Silent     []codec.NodeID    `json:"silent,omitempty"` // as in CreateTopic
+}
+
+// Placing is a command that chooses nodes: the leader of the metadata, which decides
+// it, adds whom it does not hear.
+func (c Command) Placing(silent []codec.NodeID) Command {
+	switch do := c.Do.(type) {
+	case CreateTopic:
+		do.Silent = silent
+		c.Do = do
+	case AlterTopic:
+		do.Silent = silent
+		c.Do = do
+	}
+	return c
 }
 
 // Initialize says that the directories of replicas have been made. A replica
@@ -108,6 +165,10 @@ type AllocateProducerIDs struct {
 
 func (FoundCluster) name() string        { return "found_cluster" }
 func (RegisterNode) name() string        { return "register_node" }
+func (AdmitNode) name() string           { return "admit_node" }
+func (RemoveNode) name() string          { return "remove_node" }
+func (ForgetNode) name() string          { return "forget_node" }
+func (ChangeMetadata) name() string      { return "change_metadata" }
 func (CreateTopic) name() string         { return "create_topic" }
 func (AlterTopic) name() string          { return "alter_topic" }
 func (Initialize) name() string          { return "initialize" }
@@ -128,6 +189,7 @@ type envelope struct {
 	Version int             `json:"v"`
 	Do      string          `json:"do"`
 	Expect  uint64          `json:"expect,omitempty"`
+	ID      uint64          `json:"id,omitempty"`
 	UUID    string          `json:"uuid,omitempty"`
 	With    json.RawMessage `json:"with"`
 }
@@ -138,11 +200,13 @@ func (c Command) Encode() []byte {
 	if err != nil {
 		panic(fmt.Sprintf("cluster: encode %s: %v", c.Do.name(), err))
 	}
-	e := envelope{Version: commandVersion, Do: c.Do.name(), Expect: c.Expect, With: with}
+	e := envelope{Version: commandVersion, Do: c.Do.name(), Expect: c.Expect, ID: c.ID, With: with}
 	switch do := c.Do.(type) {
 	case FoundCluster:
 		e.UUID = do.Cluster.String()
 	case RegisterNode:
+		e.UUID = do.Disk.String()
+	case AdmitNode:
 		e.UUID = do.Disk.String()
 	case CreateTopic:
 		e.UUID = do.ID.String()
@@ -168,7 +232,7 @@ func DecodeCommand(p []byte) (Command, error) {
 	if err != nil {
 		return Command{}, fmt.Errorf("decode command %q: %w", clip(e.Do), err)
 	}
-	return Command{Expect: e.Expect, Do: do}, nil
+	return Command{Expect: e.Expect, ID: e.ID, Do: do}, nil
 }
 
 func decodeAction(e envelope) (Action, error) {
@@ -179,6 +243,15 @@ func decodeAction(e envelope) (Action, error) {
 	case RegisterNode{}.name():
 		var do RegisterNode
 		return with(e, &do, &do.Disk)
+	case AdmitNode{}.name():
+		var do AdmitNode
+		return with(e, &do, &do.Disk)
+	case RemoveNode{}.name():
+		return with(e, &RemoveNode{}, nil)
+	case ForgetNode{}.name():
+		return with(e, &ForgetNode{}, nil)
+	case ChangeMetadata{}.name():
+		return with(e, &ChangeMetadata{}, nil)
 	case CreateTopic{}.name():
 		var do CreateTopic
 		return with(e, &do, &do.ID)

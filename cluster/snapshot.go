@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/troupe-mq/troupe/codec"
 )
 
-const stateVersion = 4
+// stateVersion is that of snapshots written now. Version 5 knows of links, racks,
+// learners, nodes that were removed, and commands that may be asked for again.
+const stateVersion = 5
 
 // stateFile is a State as a snapshot holds it: JSON, everything in order, so
 // that the same state gives the same bytes.
@@ -21,6 +24,8 @@ type stateFile struct {
 	Metadata       []replicaFile   `json:"metadata"`
 	Topics         []topicFile     `json:"topics"`
 	Tombstones     []tombstoneFile `json:"tombstones"`
+	Removed        []removedFile   `json:"removed,omitempty"`
+	Recent         []recentFile    `json:"recent,omitempty"`
 	NextGroup      codec.GroupID   `json:"next_group"`
 	NextReplica    codec.ReplicaID `json:"next_replica"`
 	NextProducerID int64           `json:"next_producer_id"`
@@ -31,6 +36,24 @@ type nodeFile struct {
 	Disk    string       `json:"disk"`
 	Epoch   uint64       `json:"epoch"`
 	Address string       `json:"address,omitempty"`
+	Link    string       `json:"link,omitempty"`
+	Rack    string       `json:"rack,omitempty"`
+	Run     uint64       `json:"run,omitempty"`
+	Leaving bool         `json:"leaving,omitempty"`
+}
+
+type removedFile struct {
+	Disk string       `json:"disk"`
+	Node codec.NodeID `json:"node"`
+}
+
+type recentFile struct {
+	ID              uint64 `json:"id"`
+	Revision        uint64 `json:"revision"`
+	FirstProducerID int64  `json:"first_producer_id,omitempty"`
+
+	Code    codec.Code `json:"code,omitempty"`
+	Message string     `json:"message,omitempty"`
 }
 
 // UnmarshalJSON reads a node. In version 1 it was only a name.
@@ -64,6 +87,7 @@ type replicaFile struct {
 	Initialized bool            `json:"initialized,omitempty"`
 	Joins       bool            `json:"joins,omitempty"`
 	Leaving     bool            `json:"leaving,omitempty"`
+	Learner     bool            `json:"learner,omitempty"`
 }
 
 type tombstoneFile struct {
@@ -81,7 +105,7 @@ func (s State) Encode() []byte {
 		Metadata: replicasOut(s.Metadata), NextGroup: s.NextGroup, NextReplica: s.NextReplica, NextProducerID: s.NextProducerID}
 	for _, name := range slices.Sorted(maps.Keys(s.Nodes)) {
 		n := s.Nodes[name]
-		f.Nodes = append(f.Nodes, nodeFile{n.Name, n.Disk.String(), n.Epoch, n.Address})
+		f.Nodes = append(f.Nodes, nodeFile{n.Name, n.Disk.String(), n.Epoch, n.Address, n.Link, n.Rack, n.Run, n.Leaving})
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Topics)) {
 		t := s.Topics[name]
@@ -94,6 +118,13 @@ func (s State) Encode() []byte {
 	for _, id := range slices.Sorted(maps.Keys(s.Tombstones)) {
 		t := s.Tombstones[id]
 		f.Tombstones = append(f.Tombstones, tombstoneFile{t.Replica, t.Group, t.Node, t.Topic, t.TopicID.String(), t.Partition})
+	}
+	for disk, name := range s.Removed {
+		f.Removed = append(f.Removed, removedFile{disk.String(), name})
+	}
+	slices.SortFunc(f.Removed, func(a, b removedFile) int { return strings.Compare(a.Disk, b.Disk) })
+	for _, r := range s.Recent {
+		f.Recent = append(f.Recent, recentFile(r))
 	}
 	p, err := json.Marshal(f)
 	if err != nil {
@@ -138,7 +169,7 @@ func (f stateFile) state() (State, error) {
 		return s, err
 	}
 	for _, in := range f.Nodes {
-		n := Node{Name: in.Name, Epoch: in.Epoch, Address: in.Address}
+		n := Node{Name: in.Name, Epoch: in.Epoch, Address: in.Address, Link: in.Link, Rack: in.Rack, Run: in.Run, Leaving: in.Leaving}
 		if n.Disk, err = codec.ParseUUID(in.Disk); err != nil {
 			return s, err
 		}
@@ -169,6 +200,16 @@ func (f stateFile) state() (State, error) {
 			return s, err
 		}
 		s.Tombstones[t.Replica] = t
+	}
+	for _, in := range f.Removed {
+		disk, err := codec.ParseUUID(in.Disk)
+		if err != nil {
+			return s, err
+		}
+		s.Removed[disk] = in.Node
+	}
+	for _, in := range f.Recent {
+		s.Recent = append(s.Recent, Recent(in))
 	}
 	return s, nil
 }

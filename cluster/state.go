@@ -15,11 +15,17 @@ type State struct {
 	// Revision counts the commands that changed the state.
 	Revision uint64
 	Nodes    map[codec.NodeID]Node
-	// Metadata are the replicas of the metadata group itself.
+	// Metadata are the replicas of the metadata group itself: one on each node,
+	// and some of them vote.
 	Metadata []Replica
 	Topics   map[codec.Topic]Topic
 	// Tombstones are the replicas whose data may be removed, and has not been.
 	Tombstones map[codec.ReplicaID]Tombstone
+	// Removed are the data directories of nodes that are no members any more, and
+	// what those were called. None of them comes back.
+	Removed map[codec.UUID]codec.NodeID
+	// Recent are the last commands that may be asked for more than once.
+	Recent []Recent
 
 	NextGroup      codec.GroupID
 	NextReplica    codec.ReplicaID
@@ -37,6 +43,21 @@ type Node struct {
 	Epoch uint64
 	// Address is where clients reach it; empty when it does not say.
 	Address string
+	// Link is where other brokers reach it; empty for one that is alone.
+	Link string
+	// Rack is what it shares its luck with; empty when it does not say.
+	Rack string
+	// Run is the process that registered last.
+	Run uint64
+	// Leaving says that it is to be removed: nothing is placed there any more.
+	Leaving bool
+}
+
+// Active says that things may be placed on a node: it founded the cluster or has
+// registered, and is not to be removed.
+func (n Node) Active() bool {
+	admitted := n.Epoch == 0 && n.Disk != codec.UUID{}
+	return !admitted && !n.Leaving
 }
 
 // Topic is one incarnation of a topic's name.
@@ -73,6 +94,9 @@ type Replica struct {
 	Joins bool
 	// Leaving says that it is to go, once consensus does not need it any more.
 	Leaving bool
+	// Learner says that it gets everything and has no vote. Only replicas of the
+	// metadata are kept as learners.
+	Learner bool
 }
 
 // Tombstone permits Node to remove what it has of a replica.
@@ -89,6 +113,7 @@ type Tombstone struct {
 func NewState() State {
 	return State{
 		Nodes: map[codec.NodeID]Node{}, Topics: map[codec.Topic]Topic{}, Tombstones: map[codec.ReplicaID]Tombstone{},
+		Removed:   map[codec.UUID]codec.NodeID{},
 		NextGroup: codec.MetadataGroup, NextReplica: 1,
 	}
 }

@@ -35,7 +35,8 @@ func goldenFrames(t testing.TB) []golden {
 	push := func(name string, k PushKind, m Message) golden { return golden{name, EncodePush(nil, 5, k, m), m} }
 	answer := func(name string, m Message) golden { return golden{name, EncodeResponse(nil, 7, m), m} }
 	return []golden{
-		ask("hello", &Hello{1, 1, "example", "0.1", []string{"redirect"}, FrameMax}),
+		ask("hello", &Hello{1, 1, "example", "0.1", []string{"redirect"}, FrameMax, ""}),
+		ask("hello with a token", &Hello{1, 1, "example", "0.1", []string{}, FrameMax, "bG9uZyBhbmQgcmFuZG9t"}),
 		answer("hello answer", &Welcome{1, "0.1.0", id, "n1", []string{}, FrameMax, 1024}),
 		ask("ping", &Ping{}),
 		answer("ping answer", &Empty{}),

@@ -5,6 +5,9 @@ import "math"
 // ProtocolVersion is the one version there is.
 const ProtocolVersion = 1
 
+// TokenMax is the longest token, in bytes.
+const TokenMax = 512
+
 // Hello is a client's first request.
 type Hello struct {
 	ProtocolMin int
@@ -12,14 +15,19 @@ type Hello struct {
 	Client      string // name of the library or program
 	Version     string // its version
 	Features    []string
-	FrameMax    int // largest frame it takes, bytes; 0 = the server's choice
+	FrameMax    int    // largest frame it takes, bytes; 0 = the server's choice
+	Token       string // who it is, where the server asks for one and TLS has not said so; at most TokenMax bytes
 }
 
 // Op is OpHello.
 func (*Hello) Op() Op { return OpHello }
 
 func (h *Hello) pack(p *packer) {
-	p.mapping(5)
+	fields := 5
+	if h.Token != "" {
+		fields++
+	}
+	p.mapping(fields)
 	p.text("proto")
 	p.array(2)
 	p.int(int64(h.ProtocolMin))
@@ -29,6 +37,9 @@ func (h *Hello) pack(p *packer) {
 	p.text("features")
 	p.texts(h.Features)
 	p.keyInt("max_frame", int64(h.FrameMax))
+	if h.Token != "" {
+		p.keyText("token", h.Token)
+	}
 }
 
 func (h *Hello) unpack(u *unpacker) {
@@ -47,6 +58,8 @@ func (h *Hello) unpack(u *unpacker) {
 			h.Features = u.texts("features", nameMax)
 		case "max_frame":
 			h.FrameMax = int(u.int("max_frame", 0, math.MaxInt32))
+		case "token":
+			h.Token = u.text("token", TokenMax)
 		default:
 			return false
 		}

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bufio"
 	"context"
 	"net"
 	"sync"
@@ -13,13 +14,16 @@ import (
 // conn is one connection. Its reader takes frames to the broker, its writer
 // sends answers and pushes; all they share is below mu.
 type conn struct {
-	server *Server
-	net    net.Conn
-	opened time.Time
-	inlet  *inlet
-	frames *codec.FrameReader
-	ctx    context.Context // ends with the connection
-	cancel context.CancelFunc
+	server   *Server
+	net      net.Conn // raw, or TLS on it
+	raw      net.Conn
+	together *bufio.Writer  // gathers small writes for TLS; nil without
+	who      codec.Identity // set with HELLO, where clients have to show it
+	opened   time.Time
+	inlet    *inlet
+	frames   *codec.FrameReader
+	ctx      context.Context // ends with the connection
+	cancel   context.CancelFunc
 
 	mu       sync.Mutex
 	hasRoom  sync.Cond // for the reader
@@ -41,8 +45,9 @@ type conn struct {
 }
 
 func newConn(s *Server, nc net.Conn) *conn {
-	c := &conn{server: s, net: nc, opened: time.Now(), session: session.New(s.limits)}
-	c.inlet = newInlet(nc)
+	c := &conn{server: s, net: nc, raw: nc, opened: time.Now(), session: session.New(s.limits)}
+	c.secure()
+	c.inlet = newInlet(c.net)
 	c.frames = codec.NewFrameReader(c.inlet, c.session.FrameMax())
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.hasRoom.L, c.hasWork.L = &c.mu, &c.mu
@@ -110,7 +115,7 @@ func (c *conn) kill(reason string) {
 	c.hasWork.Broadcast()
 	c.mu.Unlock()
 	c.cancel()
-	_ = c.net.Close()
+	_ = c.raw.Close() // TLS would wait to say goodbye
 }
 
 func (c *conn) because(reason string) {

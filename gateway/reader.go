@@ -40,6 +40,9 @@ func (c *conn) handshake() error {
 	if !c.due(session.Magic, 0) {
 		return errDraining
 	}
+	if err := c.greetTLS(); err != nil {
+		return c.late(err, session.Magic, 0)
+	}
 	var magic [len(codec.Magic)]byte
 	if _, err := io.ReadFull(c.inlet, magic[:]); err != nil {
 		return c.late(err, session.Magic, 0)

@@ -43,7 +43,7 @@ func (c *conn) oneWay(e *codec.Envelope) error {
 // fatal are the codes whose error ends the connection.
 func fatal(err error) bool {
 	switch codec.CodeOf(err) {
-	case codec.Malformed, codec.VersionUnknown, codec.HelloFirst:
+	case codec.Malformed, codec.VersionUnknown, codec.HelloFirst, codec.AuthFailed:
 		return true
 	}
 	return false
@@ -109,7 +109,12 @@ func (c *conn) hello(r request, e *codec.Envelope) error {
 	if err := e.Decode(&h); err != nil {
 		return err
 	}
+	who, err := c.authenticate(h.Token)
+	if err != nil {
+		return err
+	}
 	c.mu.Lock()
+	c.who = who
 	w, err := c.session.Hello(&h)
 	c.frames.SetLimit(c.session.FrameMax())
 	c.mu.Unlock()

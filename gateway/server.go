@@ -21,13 +21,16 @@ type Options struct {
 	// Log is told what happens to listeners and connections, with keys and
 	// values in turn; never of single requests. nil = silence.
 	Log func(event string, fields ...any)
+	// Security is what clients have to show.
+	Security Security
 }
 
 // Server takes clients' connections to a Broker.
 type Server struct {
-	broker Broker
-	limits Limits
-	log    func(event string, fields ...any)
+	broker   Broker
+	limits   Limits
+	log      func(event string, fields ...any)
+	security Security
 
 	counts   counts
 	answers  *budget // of all connections, as requests
@@ -44,7 +47,7 @@ type Server struct {
 // New makes a Server; nothing runs before Listen or Serve.
 func New(b Broker, o Options) *Server {
 	s := &Server{
-		broker: b, limits: o.Limits.WithDefaults(), log: o.Log, closed: make(chan struct{}),
+		broker: b, limits: o.Limits.WithDefaults(), log: o.Log, security: o.Security, closed: make(chan struct{}),
 		listeners: map[net.Listener]struct{}{}, conns: map[*conn]struct{}{},
 	}
 	s.counts.topics.exists = s.hasTopic

@@ -139,7 +139,7 @@ func (c *conn) flush(out *outgoing) bool {
 	_ = c.net.SetWriteDeadline(c.at(c.session.WriteDue(c.now(), out.bytes, c.server.answers.crowded())))
 	c.mu.Unlock()
 	out.sending = out.bufs
-	_, err := out.sending.WriteTo(c.net)
+	err := c.writeAll(&out.sending)
 	clear(out.bufs)
 	out.bufs = out.bufs[:0]
 	if err != nil {

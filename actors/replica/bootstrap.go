@@ -10,15 +10,18 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Bootstrap is what each of the first voters of a group begins with: a
+// Bootstrap is what each of the first members of a group begins with: a
 // snapshot of nothing at index 1 of term 1, whose configuration is conf (a
 // marshalled raftpb.ConfState). Their log begins at index 2, so that a later
 // member can only start from a snapshot that tells it the members. Their hard
 // state is {term, vote 0, commit index}; ConfAsOf and Applied are index.
-func Bootstrap(voters []codec.ReplicaID) (index codec.Index, term codec.Term, conf []byte) {
+func Bootstrap(voters []codec.ReplicaID, learners ...codec.ReplicaID) (index codec.Index, term codec.Term, conf []byte) {
 	cs := &raftpb.ConfState{}
 	for _, v := range voters {
 		cs.Voters = append(cs.Voters, uint64(v))
+	}
+	for _, l := range learners {
+		cs.Learners = append(cs.Learners, uint64(l))
 	}
 	conf, err := proto.MarshalOptions{Deterministic: true}.Marshal(cs)
 	if err != nil {

@@ -26,8 +26,16 @@ func (s Step) Leaves() bool { return s.Conf != nil && len(s.Conf.GetChanges()) =
 // nearEntries is how far behind a newcomer may be when it gets its vote.
 const nearEntries = messagesInFlight
 
-// Toward is this leader's next step towards a group of which the staying are
-// the voters, and nobody else is a member. Each step is safe by itself, and the
+// Members are those that a group is to have.
+type Members struct {
+	Voters   []codec.ReplicaID
+	Learners []codec.ReplicaID // that stay so
+	// Ready says whether a replica may be added: it has a directory.
+	Ready func(codec.ReplicaID) bool
+}
+
+// Toward is this leader's next step towards a group of which want are the members,
+// and nobody else. Each step is safe by itself, and the
 // next leader finds the way from wherever this one ended:
 //
 //   - newcomers become learners, one at a time, and get all that there is;
@@ -36,12 +44,13 @@ const nearEntries = messagesInFlight
 //   - a leader that stays leaves it;
 //   - the learners that are left over are removed.
 //
-// Only a replica that is ready is added: one that has a directory.
-func (m *Mind) Toward(staying []codec.ReplicaID, ready func(codec.ReplicaID) bool) Step {
+// No step leads to voters of whom a majority does not answer now: they could decide
+// nothing, not even their end.
+func (m *Mind) Toward(want Members) Step {
 	if !m.role.Leader || !m.open {
 		return Step{}
 	}
-	w := way{self: uint64(m.cfg.ID), commit: uint64(m.commit), confAsOf: uint64(m.confAsOf), staying: staying, ready: ready}
+	w := way{self: uint64(m.cfg.ID), commit: uint64(m.commit), confAsOf: uint64(m.confAsOf), staying: want.Voters, learning: want.Learners, ready: want.Ready}
 	s := m.node.Status()
 	w.conf, w.progress = s.Config, s.Progress
 	return w.next()
@@ -51,7 +60,8 @@ func (m *Mind) Toward(staying []codec.ReplicaID, ready func(codec.ReplicaID) boo
 type way struct {
 	self             uint64
 	commit, confAsOf uint64
-	staying          []codec.ReplicaID
+	staying          []codec.ReplicaID // voters
+	learning         []codec.ReplicaID
 	ready            func(codec.ReplicaID) bool
 	conf             tracker.Config
 	progress         map[uint64]tracker.Progress
@@ -76,6 +86,9 @@ func (w *way) next() Step {
 	}
 	if len(changes) == 0 {
 		return w.remove()
+	}
+	if !w.decides() {
+		return Step{}
 	}
 	if !w.stays(w.self) {
 		if to := w.successor(w.stays); to != 0 {
@@ -102,18 +115,25 @@ func (w *way) leaveJoint() Step {
 // newcomers are the learners that are to get a vote; or the step that comes
 // before that.
 func (w *way) newcomers() (list []uint64, before *Step) {
+	for _, r := range w.learning {
+		if id := uint64(r); w.ready(r) && !w.member(id) {
+			return nil, addLearner(id)
+		}
+	}
 	for _, r := range w.staying {
 		id := uint64(r)
 		_, voter := w.conf.Voters[0][id]
 		_, learner := w.conf.Learners[id]
 		switch {
 		case voter:
+		case learner && codec.Mutant("voter-before-its-time"):
+			list = append(list, id)
 		case learner && w.follows(id) && w.progress[id].Match+nearEntries >= w.commit:
 			list = append(list, id)
 		case learner || !w.ready(r):
 			before = &Step{} // it is not there yet; another may be added meanwhile
 		default:
-			return nil, &Step{Conf: &raftpb.ConfChangeV2{Changes: []*raftpb.ConfChangeSingle{change(raftpb.ConfChangeAddLearnerNode, id)}}}
+			return nil, addLearner(id)
 		}
 	}
 	return list, before
@@ -124,7 +144,7 @@ func (w *way) newcomers() (list []uint64, before *Step) {
 func (w *way) remove() Step {
 	for _, id := range slices.Sorted(maps.Keys(w.conf.Learners)) {
 		switch {
-		case w.stays(id):
+		case w.stays(id) || slices.Contains(w.learning, codec.ReplicaID(id)):
 		case w.follows(id) && w.progress[id].Match < w.confAsOf:
 			return Step{}
 		default:
@@ -146,6 +166,27 @@ func (w *way) successor(may func(uint64) bool) (to codec.ReplicaID) {
 		}
 	}
 	return to
+}
+
+// decides says that a majority of those that are to vote answers now.
+func (w *way) decides() bool {
+	answering := 0
+	for _, r := range w.staying {
+		if id := uint64(r); id == w.self || w.progress[id].RecentActive {
+			answering++
+		}
+	}
+	return 2*answering > len(w.staying) || codec.Mutant("dead-majority")
+}
+
+// member says whether id is in the configuration.
+func (w *way) member(id uint64) bool {
+	_, is := w.progress[id]
+	return is
+}
+
+func addLearner(id uint64) *Step {
+	return &Step{Conf: &raftpb.ConfChangeV2{Changes: []*raftpb.ConfChangeSingle{change(raftpb.ConfChangeAddLearnerNode, id)}}}
 }
 
 func (w *way) stays(id uint64) bool { return slices.Contains(w.staying, codec.ReplicaID(id)) }

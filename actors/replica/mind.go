@@ -173,6 +173,11 @@ func (m *Mind) Campaign() {
 func (m *Mind) Tick() {
 	m.silence++
 	m.node.Tick()
+	if m.role.Lead != 0 && !m.role.Leader && m.silence >= 2*ElectionTicks {
+		// A voter has given a leader up by then. A learner does not stand, and would
+		// name one that is gone for ever.
+		m.ignore(m.node.ForgetLeader())
+	}
 	m.observe()
 }
 

@@ -29,8 +29,8 @@ var rewrite = flag.Bool("rewrite", false, "write what the plays say into their f
 //	tick ID N             N steps of time
 //	produce ID VALUE [count=N] [producer=ID/EPOCH/SEQUENCE]
 //	conf ID add=ID|learner=ID|remove=ID
-//	toward ID A,B,C       take a leader's next step towards these members
-//	move ID A,B,C         take all its steps
+//	toward ID A,B,C[+D,E] take a leader's next step towards these voters and learners
+//	move ID A,B,C[+D,E]   take all its steps
 //	persist ID [N]        make N appends durable, all without N; a configuration is when what follows it is
 //	deliver [A→B]         hand over what is on the wire now
 //	drop [A→B]            lose what is on the wire now
@@ -127,10 +127,11 @@ func act(t *testing.T, w *world, words []string) {
 		}
 		w.take(n)
 	case "toward":
-		w.toward(n, parseIDs(t, words[2]))
+		voters, learners := parseMembers(t, words[2])
+		w.toward(n, voters, learners...)
 	case "move":
 		for range 20 {
-			if w.toward(n, parseIDs(t, words[2])) {
+			if voters, learners := parseMembers(t, words[2]); w.toward(n, voters, learners...) {
 				break
 			}
 			w.stabilize()
@@ -220,12 +221,21 @@ func parseIDs(t *testing.T, word string) (ids []codec.ReplicaID) {
 	return ids
 }
 
+// parseMembers reads voters and, behind a plus, learners.
+func parseMembers(t *testing.T, word string) (voters, learners []codec.ReplicaID) {
+	word, more, some := strings.Cut(word, "+")
+	if some {
+		learners = parseIDs(t, more)
+	}
+	return parseIDs(t, word), learners
+}
+
 // toward takes one step of a leader, and says whether there is none left or it
 // does not lead any more.
-func (w *world) toward(n *node, staying []codec.ReplicaID) (over bool) {
-	step := n.mind.Toward(staying, func(id codec.ReplicaID) bool {
+func (w *world) toward(n *node, voters []codec.ReplicaID, learners ...codec.ReplicaID) (over bool) {
+	step := n.mind.Toward(Members{Voters: voters, Learners: learners, Ready: func(id codec.ReplicaID) bool {
 		return slices.ContainsFunc(w.nodes, func(o *node) bool { return o.id == id })
-	})
+	}})
 	switch {
 	case step.Done:
 		w.saying("  %d is there", n.id)

@@ -11,7 +11,8 @@ import (
 	"github.com/troupe-mq/troupe/codec"
 )
 
-// Files name what a process shows of itself, and whom it believes; all PEM.
+// Files name what a process shows of itself, and whom it believes; all PEM. One
+// that only dials may show nothing: then Cert and Key are empty.
 type Files struct {
 	Cert string // its certificate
 	Key  string // its private key
@@ -61,8 +62,8 @@ func Load(f Files, log func(event string, fields ...any)) (*Credentials, error) 
 	return &Credentials{files: f, log: log, now: now, looked: time.Now()}, nil
 }
 
-// Identity is who the certificate speaks for. It stays the same when files
-// change.
+// Identity is who the certificate speaks for, nobody without one. It stays the
+// same when files change.
 func (c *Credentials) Identity() codec.Identity { return c.current().identity }
 
 // NotAfter is when the certificate ends.
@@ -117,6 +118,9 @@ func (c *Credentials) look() (now *loaded, tell func()) {
 
 func stampsOf(f Files) (all [3]stamp, err error) {
 	for i, name := range []string{f.Cert, f.Key, f.CA} {
+		if name == "" && !f.shows() {
+			continue
+		}
 		info, err := os.Stat(name)
 		if err != nil {
 			return all, err
@@ -133,33 +137,50 @@ func read(f Files) (l *loaded, err error) {
 	if l.stamps, err = stampsOf(f); err != nil {
 		return nil, fmt.Errorf("certificates: %w", err)
 	}
-	var raw [3][]byte
-	for i, name := range []string{f.Cert, f.Key, f.CA} {
-		if raw[i], err = readFile(name); err != nil {
-			return nil, fmt.Errorf("certificates: %w", err)
-		}
+	ca, err := readFile(f.CA)
+	if err != nil {
+		return nil, fmt.Errorf("certificates: %w", err)
 	}
-	if l.cert, err = tls.X509KeyPair(raw[0], raw[1]); err != nil {
-		return nil, fmt.Errorf("%s and %s: %w", f.Cert, f.Key, err)
-	}
-	authorities, err := ParseCerts(raw[2])
+	authorities, err := ParseCerts(ca)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.CA, err)
 	}
 	for _, a := range authorities {
 		l.pool.AddCert(a)
 	}
-	if l.identity, err = identityOf(l.cert.Leaf); err != nil {
-		return nil, fmt.Errorf("%s: %w", f.Cert, err)
+	if !f.shows() {
+		return l, nil
 	}
-	chain, err := ParseCerts(raw[0])
+	return l, l.own(f)
+}
+
+// shows says whether there is a certificate.
+func (f Files) shows() bool { return f.Cert != "" || f.Key != "" }
+
+// own reads what the process shows of itself.
+func (l *loaded) own(f Files) error {
+	cert, err := readFile(f.Cert)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.Cert, err)
+		return fmt.Errorf("certificates: %w", err)
+	}
+	key, err := readFile(f.Key)
+	if err != nil {
+		return fmt.Errorf("certificates: %w", err)
+	}
+	if l.cert, err = tls.X509KeyPair(cert, key); err != nil {
+		return fmt.Errorf("%s and %s: %w", f.Cert, f.Key, err)
+	}
+	if l.identity, err = identityOf(l.cert.Leaf); err != nil {
+		return fmt.Errorf("%s: %w", f.Cert, err)
+	}
+	chain, err := ParseCerts(cert)
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.Cert, err)
 	}
 	if err := verify(chain, l.pool, x509.ExtKeyUsageClientAuth); err != nil {
-		return nil, fmt.Errorf("%s does not hold before %s: %w: make one with troupe certs node or client", f.Cert, f.CA, err)
+		return fmt.Errorf("%s does not hold before %s: %w: make one with troupe certs node or client", f.Cert, f.CA, err)
 	}
-	return l, nil
+	return nil
 }
 
 // identityOf is who a certificate speaks for.

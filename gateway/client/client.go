@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"slices"
@@ -19,8 +20,13 @@ type Options struct {
 	KeepAlive   time.Duration // silence after which the server is asked; after twice as much it is taken for dead, 30 s
 	RetryFor    time.Duration // how long single reads are repeated when that can help, 30 s
 	MetadataAge time.Duration // after which a producer or consumer asks anew where partitions are and how many, 5 min
-	// Dial opens a connection, TLS for instance; nil = TCP.
+	// Dial opens a connection; nil = TCP.
 	Dial func(ctx context.Context, address string) (net.Conn, error)
+	// TLS is spoken on each connection; nil = none. Where it verifies hosts and
+	// names none, that of the server's address is meant.
+	TLS *tls.Config
+	// Token says who the client is, where brokers ask and no certificate does.
+	Token string
 }
 
 func (o Options) withDefaults() Options {

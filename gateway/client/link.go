@@ -38,9 +38,9 @@ type link struct {
 func openLink(ctx context.Context, address string, o Options) (*link, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.DialTimeout)
 	defer cancel()
-	nc, err := o.Dial(ctx, address)
+	nc, err := dialSecure(ctx, address, o)
 	if err != nil {
-		return nil, codec.Errorf(codec.Unavailable, "connect to %s: %v", address, err)
+		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
 	l := &link{
@@ -66,7 +66,7 @@ func openLink(ctx context.Context, address string, o Options) (*link, error) {
 func (l *link) shakeHands(o Options) error {
 	h := &codec.Hello{
 		ProtocolMin: codec.ProtocolVersion, ProtocolMax: codec.ProtocolVersion, Client: o.Name, Version: o.Version,
-		FrameMax: codec.FrameMax, Features: []string{codec.FeatureSubscribe},
+		FrameMax: codec.FrameMax, Features: []string{codec.FeatureSubscribe}, Token: o.Token,
 	}
 	hello := append([]byte(codec.Magic), codec.EncodeRequest(nil, l.next, h).Bytes()...)
 	if _, err := l.net.Write(hello); err != nil {
@@ -74,7 +74,7 @@ func (l *link) shakeHands(o Options) error {
 	}
 	frame, err := l.frames.Read(nil)
 	if err != nil {
-		return codec.Errorf(codec.Unavailable, "greet %s: %v: is it a broker?", l.address, err)
+		return notGreeted(l.address, err)
 	}
 	e, err := codec.ParseEnvelope(frame)
 	if err != nil {

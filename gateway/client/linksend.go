@@ -88,6 +88,7 @@ func (l *link) write() {
 		batch []*pending
 		parts [][]byte
 		out   net.Buffers
+		to    = l.together()
 	)
 	for {
 		select {
@@ -103,7 +104,7 @@ func (l *link) write() {
 		}
 		l.mu.Unlock()
 		out = parts
-		_, err := out.WriteTo(l.net)
+		err := to(&out)
 		for _, p := range batch {
 			p.drop()
 		}

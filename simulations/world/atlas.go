@@ -91,6 +91,14 @@ func (a *atlas) replicas() map[codec.GroupID][]codec.NodeID {
 	if s == nil {
 		return all
 	}
+	if len(s.Metadata) > 0 {
+		all[codec.MetadataGroup] = nil
+	}
+	for _, r := range s.Metadata {
+		if !r.Learner {
+			all[codec.MetadataGroup] = append(all[codec.MetadataGroup], r.Node)
+		}
+	}
 	for _, t := range s.Topics {
 		for _, p := range t.Partitions {
 			var nodes []codec.NodeID

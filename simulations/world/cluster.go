@@ -14,18 +14,22 @@ import (
 
 // Cluster is some nodes that were founded together, and topics on them.
 type Cluster struct {
-	w      *World
-	net    *Net
-	nodes  []*Node
-	chance *rand.Rand
-	logs   []codec.TopicPartition
-	story  *story
-	atlas  atlas // of damaged disks
-	calm   bool  // no more faults
-	broken error // what no history shows
+	w         *World
+	net       *Net
+	nodes     []*Node
+	dismissed []*Node // removed from the cluster, for good
+	retiring  []*Node // on their way to that
+	joins     int     // nodes that were to join
+	chance    *rand.Rand
+	logs      []codec.TopicPartition
+	story     *story
+	atlas     atlas // of damaged disks
+	calm      bool  // no more faults
+	broken    error // what no history shows
 
 	replicas int // that topics are made with
 
+	every    codec.Index // commands between snapshots of the metadata
 	founding actors.Founding
 	founded  bool
 	kills    int
@@ -49,33 +53,49 @@ func newCluster(w *World, n int) (*Cluster, error) {
 		raw: map[codec.TopicPartition]map[codec.Offset]rawBatch{}, truths: newTruths()}
 	c.atlas.c, c.debts.c = c, c
 	c.founding.Cluster = codec.UUID{0: 0xc1, 15: 1}
-	every := []codec.Index{5, 20, 100, 0}[w.Rand("knobs").IntN(4)]
+	c.every = []codec.Index{5, 20, 100, 0}[w.Rand("knobs").IntN(4)]
 	c.net.broken = c.fail
 	for i := range n {
-		node, err := w.Node(codec.NodeID(fmt.Sprintf("n%d", i+1)))
+		node, err := c.node(codec.NodeID(fmt.Sprintf("n%d", i+1)), func(node *Node, cfg *actors.Config) {
+			cfg.Founding, cfg.Member = &c.founding, c.founded && !node.forgetful
+		})
 		if err != nil {
 			return nil, errors.Join(err, c.close())
 		}
 		c.founding.Nodes = append(c.founding.Nodes, node.name)
-		node.Shape = func(cfg *actors.Config) {
-			cfg.Founding, cfg.Member = &c.founding, c.founded && !node.forgetful
-			cfg.Ports.SnapshotEvery = every
-			cfg.Ports.Seen = func(what actors.Seen, why string) {
-				c.seen[what]++
-				if what == actors.SeenPanic { // only what should be impossible panics
-					c.fail(fmt.Errorf("%s: %s: %s", node.name, what, why))
-				}
-			}
-		}
-		node.ended = func() { c.restart(node) }
-		c.net.Join(node)
 		c.nodes = append(c.nodes, node)
 	}
 	return c, nil
 }
 
+// node makes a node of the cluster; origin says how its data directory begins.
+func (c *Cluster) node(name codec.NodeID, origin func(*Node, *actors.Config)) (*Node, error) {
+	lives := 0
+	for _, n := range c.dismissed {
+		lives += n.lives // no two lives have one name
+	}
+	node, err := c.w.Node(name)
+	if err != nil {
+		return nil, err
+	}
+	node.lives = lives
+	node.Shape = func(cfg *actors.Config) {
+		origin(node, cfg)
+		cfg.Ports.SnapshotEvery = c.every
+		cfg.Ports.Seen = func(what actors.Seen, why string) {
+			c.seen[what]++
+			if what == actors.SeenPanic { // only what should be impossible panics
+				c.fail(fmt.Errorf("%s: %s: %s", node.name, what, why))
+			}
+		}
+	}
+	node.ended = func() { c.restart(node) }
+	c.net.Join(node)
+	return node, nil
+}
+
 func (c *Cluster) close() (err error) {
-	for _, n := range c.nodes {
+	for _, n := range slices.Concat(c.nodes, c.dismissed) {
 		err = errors.Join(err, n.Close())
 	}
 	return err
@@ -178,7 +198,7 @@ func (c *Cluster) kill(n *Node, m Mode) {
 
 // revive starts a node that is down.
 func (c *Cluster) revive(n *Node) {
-	if n.Up() {
+	if n.Up() || n.held {
 		return
 	}
 	n.Start()
@@ -223,6 +243,9 @@ func (c *Cluster) calmDown() {
 			n.Life.Resume()
 			n.Life.Slow(0)
 		}
+		if n.held {
+			continue
+		}
 		if all || n.failure != nil || n.Life.wounded {
 			c.kill(n, Kept)
 		}
@@ -236,6 +259,12 @@ func (c *Cluster) settle(within time.Duration) error {
 	c.calmDown()
 	if err := c.run(c.allStarted, within); err != nil {
 		return errors.Join(fmt.Errorf("not all nodes start again: %w", err), c.startFailure())
+	}
+	if err := c.run(func() bool { return len(c.retiring) == 0 && c.allStarted() }, within); err != nil {
+		return fmt.Errorf("nodes do not leave: %w", err)
+	}
+	if err := c.run(c.voting, within); err != nil {
+		return fmt.Errorf("not as many vote on the metadata as can: %w", err)
 	}
 	for _, log := range c.logs {
 		if err := c.oneMore(log, within); err != nil {

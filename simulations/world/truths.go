@@ -44,7 +44,9 @@ func (c *Cluster) look(n *Node) {
 		return
 	}
 	c.truths.looked[n] = s
-	sum := codec.CRC32C([]byte(fmt.Sprintf("%+v", *s))) // maps are printed in the order of their keys
+	one := *s
+	one.Recent = nil                                     // a refusal is remembered, and no revision
+	sum := codec.CRC32C([]byte(fmt.Sprintf("%+v", one))) // maps are printed in the order of their keys
 	if was, known := c.truths.states[s.Revision]; known && was != sum {
 		c.fail(fmt.Errorf("the metadata of %s at revision %d are not what another node has there: %+v", n.name, s.Revision, *s))
 	}
@@ -108,7 +110,7 @@ func (c *Cluster) tidy() string {
 		if !n.Up() || !n.started || c.atlas.refused(n) {
 			continue
 		}
-		want := map[string]bool{fmt.Sprintf("g%d-r%d", codec.MetadataGroup, 1+slices.Index(c.nodes, n)): true}
+		want := map[string]bool{fmt.Sprintf("g%d-r%d", codec.MetadataGroup, n.Broker.Metadata().MetadataOn(n.name)): true}
 		for _, a := range n.Broker.Metadata().On(n.name) {
 			want[fmt.Sprintf("g%d-r%d", a.Group, a.Replica)] = true
 		}
