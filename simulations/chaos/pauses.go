@@ -53,6 +53,7 @@ const (
 type pausing struct {
 	cluster *Cluster
 	client  *client.Client
+	look    *look
 	steady  *steady
 }
 
@@ -85,6 +86,8 @@ func MeasurePauses(ctx context.Context, c *Cluster, blows []Blow, n int, said fu
 		return nil, err
 	}
 	defer p.client.Close()
+	p.look = newLook(c)
+	defer p.look.close()
 	if _, err := p.client.CreateTopic(ctx, codec.CreateTopic{Topic: pauseTopic}); err != nil {
 		return nil, fmt.Errorf("create %s: %w", pauseTopic, err)
 	}
@@ -154,7 +157,7 @@ func wait(ctx context.Context, d time.Duration) error {
 func (p *pausing) whole(ctx context.Context) (*Broker, error) {
 	var last error
 	for {
-		d, err := p.client.DescribeTopic(ctx, pauseTopic)
+		d, err := p.look.topic(ctx, pauseTopic)
 		if err == nil && len(d.Partitions) == 1 {
 			one := d.Partitions[0]
 			if b := p.cluster.Node(string(one.Leader)); b != nil && len(one.InSync) == len(one.Replicas) && len(one.Replicas) == min(3, len(p.cluster.Brokers)) {

@@ -52,6 +52,7 @@ type play struct {
 	load    *load
 	pollers []*poller
 	admin   *client.Client
+	look    *look
 	topics  []topic
 	busy    map[*Broker]*sync.Mutex // held by whoever starts, ends or traces its process
 	begun   time.Time
@@ -108,6 +109,8 @@ func (p *play) run(ctx context.Context, seed uint64) error {
 		return errors.Join(err, p.endLoad())
 	}
 	defer p.admin.Close()
+	p.look = newLook(p.cluster)
+	defer p.look.close()
 	p.strikeAll(ctx)
 	if err := errors.Join(p.recover(ctx), errors.Join(p.errs...)); err != nil {
 		return errors.Join(err, p.endLoad())
@@ -195,7 +198,7 @@ func (p *play) recover(ctx context.Context) error {
 func (p *play) inSync(ctx context.Context, t topic) error {
 	var last error
 	for {
-		d, err := p.admin.DescribeTopic(ctx, t.name)
+		d, err := p.look.topic(ctx, t.name)
 		if err == nil {
 			if err = whole(d); err == nil {
 				return nil

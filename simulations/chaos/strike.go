@@ -137,7 +137,7 @@ func (p *play) partition(ctx context.Context) (codec.TopicPartition, codec.Parti
 	ctx, cancel := context.WithTimeout(ctx, roleWithin)
 	defer cancel()
 	t := p.topics[p.intn(len(p.topics))]
-	d, err := p.admin.DescribeTopic(ctx, t.name)
+	d, err := p.look.topic(ctx, t.name)
 	if err != nil {
 		return codec.TopicPartition{}, codec.PartitionDescription{}, err
 	}
