@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -43,6 +44,7 @@ func (l *look) topic(ctx context.Context, name codec.Topic) (codec.TopicDescript
 		}
 		if d.Topic == "" {
 			d = one
+			d.Partitions = slices.Clone(one.Partitions)
 			for p := range d.Partitions {
 				d.Partitions[p].InSync = nil
 			}

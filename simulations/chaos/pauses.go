@@ -66,6 +66,9 @@ type Pauses struct {
 
 // At is a quantile.
 func (p Pauses) At(q float64) time.Duration {
+	if len(p.Times) == 0 {
+		return 0
+	}
 	return p.Times[min(len(p.Times)-1, int(q*float64(len(p.Times))))]
 }
 
