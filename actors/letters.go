@@ -91,6 +91,9 @@ func (b *Broker) checkDisk(from codec.NodeID, disk codec.UUID) error {
 	if s == nil {
 		return nil
 	}
+	if name := s.Removed[disk]; name != "" {
+		return fmt.Errorf("it is of disk %s, that of node %q, which was removed", disk, name)
+	}
 	if known := s.Nodes[from].Disk; known != (codec.UUID{}) && known != disk {
 		return fmt.Errorf("it is of disk %s, and node %q is registered with %s", disk, from, known)
 	}
