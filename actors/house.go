@@ -28,16 +28,21 @@ type house struct {
 	system  *actor.ActorSystem
 	broker  *actor.PID
 	courier *actor.PID
+	herald  *actor.PID
+	ferry   *actor.PID
 	link    Link       // nil without one
 	cluster codec.UUID // this, the node and the disk are set before the first replica is opened
 	node    codec.NodeID
 	disk    codec.UUID
 	fail    func(error)           // ends the broker: it cannot go on
 	state   func() *cluster.State // as published; nil before there is one
+	handles func() map[codec.GroupID]*Handle
+	leads   atomic.Pointer[map[codec.GroupID]lead] // as other brokers say
 	credit  *credit
 	reserve int64       // bytes of disk that are kept free
 	short   atomic.Bool // less than the reserve is free
 	tallies tallies
+	warned  atomic.Int64                  // when it was last said that letters are refused, ms
 	mail    atomic.Pointer[actor.Mailbox] // the keeper's
 }
 
@@ -57,7 +62,7 @@ func newHouse(cfg Config) *house {
 	}
 	h := &house{
 		cfg: cfg, clock: cfg.Ports.Clock, chance: cfg.Ports.Chance, fs: cfg.Ports.FS, port: wal.NewPort(cfg.Ports.Run),
-		state: func() *cluster.State { return nil }, link: cfg.Ports.Link, log: cfg.Log, credit: newCredit(cfg.InFlightBytes, cfg.Ports.Clock), reserve: reserveBytes,
+		state: func() *cluster.State { return nil }, handles: func() map[codec.GroupID]*Handle { return nil }, link: cfg.Ports.Link, log: cfg.Log, credit: newCredit(cfg.InFlightBytes, cfg.Ports.Clock), reserve: reserveBytes,
 	}
 	if fs, ok := cfg.Ports.FS.(countedFS); ok {
 		h.tallies.disk = fs.tally
@@ -66,6 +71,8 @@ func newHouse(cfg Config) *house {
 	h.system.EventStream.Subscribe(h.deadLetter)
 	h.broker = actor.NewPID(h.system.Address(), brokerName)
 	h.courier = actor.NewPID(h.system.Address(), courierName)
+	h.herald = actor.NewPID(h.system.Address(), heraldName)
+	h.ferry = actor.NewPID(h.system.Address(), ferryName)
 	return h
 }
 

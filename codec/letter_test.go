@@ -49,8 +49,8 @@ func TestLettersComeBack(t *testing.T) {
 func forwarding(t testing.TB) map[string][]byte {
 	return map[string][]byte{
 		"leads":   (&Leads{Cluster: someCluster, Asks: true, List: []Lead{{7, 8}, {9, 1 << 40}}}).Encode(),
-		"parcel":  slices.Concat((&Parcel{Cluster: someCluster, Number: 1 << 50, Group: 7, Row: 3, Place: 4, Within: 5, Batch: someBatch(t, "x")}).Encode()...),
-		"receipt": (&Receipt{Cluster: someCluster, Number: 2, Produced: Produced{10, 11}, Row: 12, Outcome: Outcome{NotLeader, 13, "n2", "ask n2"}}).Encode(),
+		"parcel":  slices.Concat((&Parcel{Cluster: someCluster, Number: 1 << 50, Group: 7, Row: 3, Place: 4, Batch: someBatch(t, "x")}).Encode()...),
+		"receipt": (&Receipt{Cluster: someCluster, Number: 2, Produced: Produced{10, 11}, Row: 12, Place: 14, Outcome: Outcome{NotLeader, 13, "n2", "ask n2"}}).Encode(),
 		"look":    (&Look{Cluster: someCluster, Number: 3, Group: 7, Kind: LookTime, At: -5, Bytes: 6, Within: 7}).Encode(),
 		"sight":   (&Sight{Cluster: someCluster, Number: 3, Start: 1, HighWatermark: 2, Offset: 3, BytesMax: 4, Found: true, Outcome: Outcome{Message: "m"}, Batches: someBatch(t, "y")}).Encode(),
 	}

@@ -14,20 +14,18 @@ import (
 //	32   8   group
 //	40   8   row
 //	48   8   place in the row, from 0
-//	56   4   milliseconds that are left for an answer
-//	60       the batch
+//	56       the batch
 type Parcel struct {
 	Cluster UUID
 	Number  uint64
 	Group   GroupID
 	Row     uint64
 	Place   uint64
-	Within  uint32
 	// Batch is not under the letter's checksum; whoever receives it verifies it.
 	Batch Batch
 }
 
-const parcelHeadBytes = letterHeadBytes + 8*4 + 4
+const parcelHeadBytes = letterHeadBytes + 8*4
 
 // Encode gives the letter in parts, the batch uncopied.
 func (l *Parcel) Encode() [][]byte {
@@ -37,7 +35,6 @@ func (l *Parcel) Encode() [][]byte {
 	p = be.AppendUint64(p, uint64(l.Group))
 	p = be.AppendUint64(p, l.Row)
 	p = be.AppendUint64(p, l.Place)
-	p = be.AppendUint32(p, l.Within)
 	return [][]byte{sealLetter(p), l.Batch}
 }
 
@@ -53,7 +50,7 @@ func ParseParcel(p []byte) (*Parcel, error) {
 	be := binary.BigEndian
 	return &Parcel{
 		Cluster: cluster, Number: be.Uint64(p[24:]), Group: GroupID(be.Uint64(p[32:])), Row: be.Uint64(p[40:]), Place: be.Uint64(p[48:]),
-		Within: be.Uint32(p[56:]), Batch: Batch(p[parcelHeadBytes:]),
+		Batch: Batch(p[parcelHeadBytes:]),
 	}, nil
 }
 
@@ -62,17 +59,19 @@ func ParseParcel(p []byte) (*Parcel, error) {
 //	24   8   number of the parcel
 //	32   8   offset of its first record
 //	40   8   append time, milliseconds
-//	48   8   row that the sender's next must be above; 0 for any
-//	56       the outcome, as in Outcome
+//	48   8   0; or a row that is not taken any more, the next is to be above it
+//	56   8   place in it, of the first that was not taken
+//	64       the outcome, as in Outcome
 type Receipt struct {
 	Cluster  UUID
 	Number   uint64
 	Produced Produced
 	Row      uint64
+	Place    uint64
 	Outcome
 }
 
-const receiptHeadBytes = letterHeadBytes + 8*4
+const receiptHeadBytes = letterHeadBytes + 8*5
 
 // Encode makes the letter.
 func (l *Receipt) Encode() []byte {
@@ -82,6 +81,7 @@ func (l *Receipt) Encode() []byte {
 	p = be.AppendUint64(p, uint64(l.Produced.Base))
 	p = be.AppendUint64(p, uint64(l.Produced.AppendTime))
 	p = be.AppendUint64(p, l.Row)
+	p = be.AppendUint64(p, l.Place)
 	return sealLetter(l.Outcome.appendTo(p))
 }
 
@@ -95,7 +95,7 @@ func ParseReceipt(p []byte) (*Receipt, error) {
 		return nil, err
 	}
 	be := binary.BigEndian
-	l := &Receipt{Cluster: cluster, Number: be.Uint64(p[24:]), Produced: Produced{Offset(be.Uint64(p[32:])), Millis(be.Uint64(p[40:]))}, Row: be.Uint64(p[48:])}
+	l := &Receipt{Cluster: cluster, Number: be.Uint64(p[24:]), Produced: Produced{Offset(be.Uint64(p[32:])), Millis(be.Uint64(p[40:]))}, Row: be.Uint64(p[48:]), Place: be.Uint64(p[56:])}
 	rest, err := l.Outcome.parse(p[receiptHeadBytes:])
 	if err != nil {
 		return nil, fmt.Errorf("parse receipt: %w", err)
