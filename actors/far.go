@@ -23,16 +23,31 @@ type Far struct {
 // Far is a partition that may be led anywhere. It asks no actor. The error is a
 // *codec.Error: UnknownTopic or UnknownPartition.
 func (b *Broker) Far(tp codec.TopicPartition) (*Far, error) {
-	near := b.table.Load().parts[tp]
-	if near == nil && b.leaving.Load() {
-		return nil, codec.Errorf(codec.Stopping, "the broker is stopping")
+	if f := b.table.Load().fars[tp]; f != nil {
+		return f, nil
+	}
+	if b.house.link == nil || b.leaving.Load() {
+		_, err := b.Partition(tp)
+		return nil, err
 	}
 	p, settings, err := b.place(tp)
 	if err != nil {
 		return nil, err
 	}
-	return &Far{house: b.house, tp: tp, group: p.Group, bytesMax: int(settings.MessageBytesMax), near: near}, nil
+	return &Far{house: b.house, tp: tp, group: p.Group, bytesMax: int(settings.MessageBytesMax)}, nil
 }
+
+// Alone says that there is nobody else to ask: the replica here is the only one.
+func (f *Far) Alone() bool {
+	if f.house.link == nil || f.near == nil {
+		return f.house.link == nil
+	}
+	m := f.near.members.Load()
+	return m != nil && len(m.list) == 1
+}
+
+// Near is the replica here; nil without one.
+func (f *Far) Near() *Handle { return f.near }
 
 // place is where the metadata has a partition.
 func (b *Broker) place(tp codec.TopicPartition) (cluster.Partition, cluster.Settings, error) {
@@ -79,7 +94,12 @@ func (b *Broker) Nodes() (list []codec.MetadataNode) {
 }
 
 // MessageBytesMax is the size of the largest batch that the topic takes.
-func (f *Far) MessageBytesMax() int { return f.bytesMax }
+func (f *Far) MessageBytesMax() int {
+	if f.near != nil {
+		return f.near.MessageBytesMax()
+	}
+	return f.bytesMax
+}
 
 // Elsewhere is where a client is to go rather than have this broker ask another: an
 // error of code NotLeader that names the leader; nil when it is led here.
@@ -88,7 +108,10 @@ func (f *Far) Elsewhere() error {
 		return nil
 	}
 	node := f.house.leaderOf(f.group).node
-	if node == "" || node == f.house.node {
+	if f.near != nil && (node == "" || node == f.house.node) {
+		return nil // it knows why it cannot be written
+	}
+	if node == "" {
 		return f.leaderless()
 	}
 	return f.house.ledBy(f.tp, node)
@@ -116,8 +139,8 @@ func (f *Far) Produce(ctx context.Context, b codec.Batch, reply func(codec.Produ
 	if h != nil && h.away.Load() == 0 && (h.leads() || f.house.link == nil || f.house.leaderOf(f.group).node == "") {
 		return h.ProduceVerified(ctx, b, reply)
 	}
-	if len(b) > f.bytesMax {
-		return codec.Errorf(codec.RecordTooLarge, "batch of %d bytes: %s takes at most %d (message.bytes.max)", len(b), f.tp.Topic, f.bytesMax)
+	if most := f.MessageBytesMax(); len(b) > most {
+		return codec.Errorf(codec.RecordTooLarge, "batch of %d bytes: %s takes at most %d (message.bytes.max)", len(b), f.tp.Topic, most)
 	}
 	bytes := int64(len(b))
 	if err := f.house.credit.take(ctx, bytes); err != nil {
@@ -137,8 +160,7 @@ func (f *Far) Produce(ctx context.Context, b codec.Batch, reply func(codec.Produ
 	return nil
 }
 
-// Ask asks the leader about the partition or, for what any replica knows, another
-// replica when no leader is known. reply is called exactly once, from any goroutine, and
+// Ask asks the leader about the partition. reply is called exactly once, from any goroutine, and
 // must not wait: with what was seen, or with an error of code Unavailable, or Unknown for
 // a LookTrim, when there is no answer. forget lets reply go; it may still be called then.
 func (f *Far) Ask(kind codec.LookKind, at int64, bytes int, within time.Duration, reply func(*codec.Sight, error)) (forget func()) {
@@ -149,4 +171,19 @@ func (f *Far) Ask(kind codec.LookKind, at int64, bytes int, within time.Duration
 	m := &look{tp: f.tp, letter: codec.Look{Group: f.group, Kind: kind, At: at, Bytes: uint32(max(0, bytes)), Within: uint32(within.Milliseconds())}, reply: reply}
 	f.house.send(f.house.ferry, m)
 	return func() { f.house.send(f.house.ferry, &letLook{m}) }
+}
+
+// Trim is Handle.Trim, wherever the partition is led.
+func (f *Far) Trim(before codec.Offset, reply func(start codec.Offset, err error)) {
+	if f.near != nil && (f.near.leads() || f.house.link == nil) {
+		f.near.Trim(before, reply)
+		return
+	}
+	f.Ask(codec.LookTrim, int64(before), 0, lookAgain, func(s *codec.Sight, err error) {
+		if err != nil {
+			reply(0, err)
+			return
+		}
+		reply(s.Offset, nil)
+	})
 }

@@ -43,6 +43,7 @@ type keeper struct {
 type table struct {
 	parts  map[codec.TopicPartition]*Handle
 	groups map[codec.GroupID]*Handle
+	fars   map[codec.TopicPartition]*Far // of those that have a replica here
 }
 
 // kept is one replica that lives here.

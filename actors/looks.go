@@ -59,20 +59,17 @@ func noSight(l *look, why string) error {
 	return codec.Errorf(codec.Unavailable, "%s was asked: %s", l.to, why)
 }
 
-// look asks whoever leads, or another replica about what each of them knows.
+// look asks whoever leads.
 func (f *ferry) look(m *look) {
 	if m.reply == nil {
 		return
 	}
 	m.to = f.house.leaderOf(m.letter.Group).node
-	if m.to == "" && (m.letter.Kind == codec.LookRead || m.letter.Kind == codec.LookAwait) {
-		m.to = f.house.replicaElsewhere(m.tp)
-	}
 	switch {
 	case f.ended:
 		m.refuse(errStopping)
 		return
-	case m.to == "" || f.house.link == nil && m.to != f.house.node:
+	case m.to == "":
 		m.refuse(codec.Errorf(codec.Unavailable, "%s has no leader that is known here", m.tp))
 		return
 	case len(f.looks) >= waysMax:
@@ -192,20 +189,6 @@ func (f *ferry) show(m *lookedAt, s *codec.Sight, err error) {
 		return
 	}
 	f.house.link.Send(m.from, [][]byte{s.Encode()})
-}
-
-// replicaElsewhere is a node that has a replica of a partition; empty without one.
-func (h *house) replicaElsewhere(tp codec.TopicPartition) codec.NodeID {
-	s := h.state()
-	if s == nil || int(tp.Partition) >= len(s.Topics[tp.Topic].Partitions) {
-		return ""
-	}
-	for _, r := range s.Topics[tp.Topic].Partitions[tp.Partition].Staying() {
-		if r.Node != h.node {
-			return r.Node
-		}
-	}
-	return ""
 }
 
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

@@ -15,7 +15,6 @@ const (
 	LookAwait  LookKind = 2 // answered when the high watermark is above At, or when Within has passed
 	LookTime   LookKind = 3 // the earliest offset whose timestamp is at or after At
 	LookTrim   LookKind = 4 // that the log begins at At
-	LookForget LookKind = 5 // that the LookAwait of the same number is not wanted any more; it has no answer
 )
 
 // Look is the letter that asks another broker something about a partition that it
@@ -62,7 +61,7 @@ func ParseLook(p []byte) (*Look, error) {
 		return nil, err
 	}
 	be := binary.BigEndian
-	if be.Uint64(p[56:])<<8 != 0 || LookKind(p[56]) > LookForget {
+	if be.Uint64(p[56:])<<8 != 0 || LookKind(p[56]) > LookTrim {
 		return nil, fmt.Errorf("parse look: kind %x is not known", p[56:])
 	}
 	return &Look{
