@@ -79,7 +79,12 @@ func (k *keeper) Receive(c actor.Context) {
 		k.settled(m)
 	case *ready:
 		k.ready(m)
+	case lonely:
+		k.lonely()
+	case *disowned:
+		k.disowned(m)
 	case metadataChanged:
+		k.fenced()
 		k.enlist()
 		k.reconcile()
 	case knock:
@@ -136,6 +141,7 @@ func (k *keeper) lost(m *gone) {
 	if k.house.link == nil {
 		return
 	}
+	k.house.send(k.house.courier, m)
 	k.house.send(k.house.herald, m)
 	k.house.send(k.house.ferry, m)
 	for _, g := range k.order {
@@ -189,6 +195,7 @@ func (k *keeper) settled(m *settled) {
 	k.table.Store(&table{groups: map[codec.GroupID]*Handle{codec.MetadataGroup: k.meta}})
 	k.beat()
 	k.tickLater()
+	k.lonelyLater()
 }
 
 // spawn starts the body of a replica.

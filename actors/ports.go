@@ -71,6 +71,9 @@ type Config struct {
 	// Changed is called with each state of the metadata that is published, in an
 	// actor's turn: it must not wait.
 	Changed func(*cluster.State)
+	// Launched is called by Start with the broker before it has started: what others
+	// send it is needed for that.
+	Launched func(*Broker)
 	// Founding, when the directory is new, founds a cluster together with other
 	// brokers. Without it a new directory founds a cluster of one.
 	Founding *Founding

@@ -64,6 +64,9 @@ func Start(ctx context.Context, cfg Config) (*Broker, error) {
 func wait(ctx context.Context, cfg Config, pool *wal.Pool, lock io.Closer) (*Broker, error) {
 	started := make(chan error, 1)
 	b := Launch(cfg, func(err error) { started <- err })
+	if cfg.Launched != nil {
+		cfg.Launched(b)
+	}
 	b.end = func(ctx context.Context) error {
 		select {
 		case <-pool.Close():

@@ -27,7 +27,7 @@ func (l *Link) accept() {
 				return
 			}
 			l.running.Go(func() { l.welcome(s) })
-		case l.ctx.Err() != nil:
+		case l.isClosed():
 			return
 		case errors.Is(err, net.ErrClosed):
 			l.config.Log("the link's listener was closed: nothing comes from other brokers any more")

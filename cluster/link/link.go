@@ -187,6 +187,12 @@ func (l *Link) Close() {
 	late.Stop()
 }
 
+func (l *Link) isClosed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closed
+}
+
 // errClosed ends what is open when a Link is closed.
 var errClosed = codec.Errorf(codec.Stopping, "this broker is shutting down")
 

@@ -113,9 +113,60 @@ func (c *serveConfig) checkAddress(flag, address string) error {
 	if err != nil {
 		return usagef("--%s %q: want HOST:PORT, such as 127.0.0.1:9650", flag, address)
 	}
-	ip := net.ParseIP(host)
-	if c.Insecure || host == "localhost" || ip != nil && ip.IsLoopback() {
+	if c.Insecure || isLoopback(host) {
 		return nil
 	}
 	return usagef("--%s %s can be reached by others, and there is no TLS or authentication yet: use 127.0.0.1, or say --insecure", flag, address)
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// checkLink checks what others are to reach of this broker.
+func (c *serveConfig) checkLink() error {
+	with, without := 0, []string{}
+	for _, f := range []struct{ flag, value string }{{"tls-cert", c.TLSCert}, {"tls-key", c.TLSKey}, {"tls-ca", c.TLSCA}} {
+		if f.value != "" {
+			with++
+		} else {
+			without = append(without, "--"+f.flag)
+		}
+	}
+	if with != 0 && len(without) > 0 {
+		return usagef("%s is missing: TLS wants --tls-cert, --tls-key and --tls-ca, see troupe certs", strings.Join(without, ", "))
+	}
+	for _, a := range addressesOf(c.Join) {
+		if _, port, err := net.SplitHostPort(a); err != nil || port == "" || port == "0" {
+			return usagef("--join %q: want HOST:PORT of a broker's link, such as %s, or several with commas between them", a, linkDefault)
+		}
+	}
+	if !c.wantsLink() {
+		return c.alone()
+	}
+	at := c.Link
+	if at == "" {
+		at = linkDefault
+	}
+	host, _, err := net.SplitHostPort(at)
+	switch {
+	case err != nil:
+		return usagef("--link %q: want HOST:PORT, such as %s", at, linkDefault)
+	case c.AdvertiseLink == "" && isWildcard(host):
+		return usagef("--link %s does not say where others reach it: add --advertise-link HOST:PORT", at)
+	case c.TLSCert == "" && !c.Insecure && !isLoopback(host):
+		return usagef("--link %s can be reached by others: give --tls-cert, --tls-key and --tls-ca (see troupe certs), use 127.0.0.1, or say --insecure", at)
+	}
+	return nil
+}
+
+// alone refuses what only means something with a link.
+func (c *serveConfig) alone() error {
+	for _, f := range []struct{ flag, value string }{{"advertise-link", c.AdvertiseLink}, {"gossip", c.Gossip}} {
+		if f.value != "" {
+			return usagef("--%s without a link: add --link HOST:PORT, or --join", f.flag)
+		}
+	}
+	return nil
 }

@@ -15,17 +15,11 @@ const (
 	noTLS     = "there is no TLS or authentication: a broker listens on loopback only, unless --insecure is said"
 )
 
-// notYet are verbs and flags to come.
-var (
-	notYetVerbs = map[string]string{
-		"group": noGroups, "cluster": oneBroker, "keygen": noTLS,
-		"chaos": "it is run from the source: go test ./simulations/chaos",
-	}
-	notYetFlags = map[string]string{
-		"link": oneBroker, "gossip": oneBroker, "join": oneBroker, "rack": oneBroker,
-		"tls-cert": noTLS, "tls-key": noTLS, "tls-ca": noTLS, "gossip-key": noTLS,
-	}
-)
+// notYetVerbs are verbs to come.
+var notYetVerbs = map[string]string{
+	"group": noGroups, "cluster": oneBroker, "keygen": noTLS,
+	"chaos": "it is run from the source: go test ./simulations/chaos",
+}
 
 // unknownVerb is the error of a command that is not there.
 func unknownVerb(c *cobra.Command, wrote string) error {
@@ -54,9 +48,6 @@ func unknownFlag(c *cobra.Command, err error) error {
 	_, name, ok := strings.Cut(err.Error(), "unknown flag: --")
 	if !ok {
 		return usagef("%w: see %s --help", err, c.CommandPath())
-	}
-	if why, ok := notYetFlags[name]; ok && c.Name() == "serve" {
-		return usagef("--%s: not yet: %s", name, why)
 	}
 	if near := similar(name, flagNames(c)); len(near) > 0 {
 		return usagef("%w: did you mean --%s? See %s --help", err, strings.Join(near, " or --"), c.CommandPath())

@@ -4,17 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net"
 	"syscall"
 	"time"
 
-	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
-	"github.com/troupe-mq/troupe/actors"
-	"github.com/troupe-mq/troupe/codec"
-	"github.com/troupe-mq/troupe/gateway"
 	"github.com/troupe-mq/troupe/gateway/session"
 )
 
@@ -70,12 +64,19 @@ func serve(ctx context.Context, s streams, cfg serveConfig) error {
 			return err
 		}
 	}
+	if err := cfg.checkLink(); err != nil {
+		return err
+	}
 	log, err := newLog(s.err, cfg.LogLevel, cfg.LogFormat)
 	if err != nil {
 		return err
 	}
 	relaxGC()
 	n, err := startNode(ctx, cfg, log)
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		log.Info("stopped before it was ready")
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -88,52 +89,6 @@ func serve(ctx context.Context, s streams, cfg serveConfig) error {
 	case err := <-n.failed: // its logs are closed, and whoever watches over this process starts it again
 		return errors.Join(err, n.stop())
 	}
-}
-
-// node is a running broker with its doors.
-type node struct {
-	broker   *actors.Broker
-	gateway  *gateway.Server
-	http     *health
-	identity gateway.Identity
-	listen   net.Addr
-	limits   session.Limits
-	metrics  *metrics
-	failed   chan error // why the broker cannot go on, at most once
-}
-
-// startNode opens the health page, the broker and the gateway, in this order,
-// so that /readyz can say why a broker is not ready yet.
-func startNode(ctx context.Context, cfg serveConfig, log *logrus.Logger) (_ *node, err error) {
-	n := &node{limits: cfg.limits(), failed: make(chan error, 1)}
-	counts := newLogCounts()
-	log.AddHook(counts)
-	told := newSlog(log, counts)
-	n.metrics = newMetrics(time.Now(), cfg.MetricsPartitions, counts)
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, n.stop())
-		}
-	}()
-	if cfg.HTTP != "" {
-		if n.http, err = startHealth(cfg.HTTP, n.metrics.handler(), cfg.Pprof, slog.NewLogLogger(told.Handler(), slog.LevelWarn)); err != nil {
-			return nil, taken(err, "http", ", or --http= for none")
-		}
-	}
-	if n.broker, err = actors.Start(ctx, actors.Config{Dir: cfg.Data, Node: codec.NodeID(cfg.Node), InFlightBytes: int64(cfg.CreditBytes), Failed: func(err error) { n.failed <- err }, Log: told}); err != nil {
-		return nil, err
-	}
-	cluster, name := n.broker.Identity()
-	n.identity = gateway.Identity{Cluster: cluster, Node: name, Version: version, Address: cfg.Advertise}
-	n.gateway = gateway.New(door{n.broker, n.identity}, gateway.Options{Limits: n.limits, Log: told.Info})
-	if n.listen, err = n.gateway.Listen(cfg.Listen); err != nil {
-		return nil, taken(err, "listen", "")
-	}
-	n.metrics.node.Store(n)
-	if n.http != nil {
-		n.http.serve(n.broker.Ready)
-	}
-	return n, nil
 }
 
 // taken adds what a person can do about an address that cannot be listened on.
@@ -169,28 +124,3 @@ func connectionsMax() int {
 // connectionsDefault is how many clients may be connected when the limit of
 // the process allows it.
 const connectionsDefault = 4096
-
-// stop closes what was opened, the doors first. It takes 9 seconds at most.
-func (n *node) stop() error {
-	ctx, cancel := context.WithTimeout(context.Background(), stopWithin)
-	defer cancel()
-	var errs []error
-	if n.http != nil {
-		n.http.drain()
-	}
-	if n.gateway != nil {
-		// A third of the time is for clients to get their answers.
-		half, done := context.WithTimeout(ctx, stopWithin/3)
-		if err := n.gateway.Close(half); err != nil && !errors.Is(err, context.DeadlineExceeded) {
-			errs = append(errs, err)
-		}
-		done()
-	}
-	if n.broker != nil {
-		errs = append(errs, n.broker.Close(ctx))
-	}
-	if n.http != nil {
-		errs = append(errs, n.http.close(ctx))
-	}
-	return errors.Join(errs...)
-}

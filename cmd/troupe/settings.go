@@ -21,6 +21,16 @@ type serveConfig struct {
 	HTTP      string `yaml:"http"`
 	Advertise string `yaml:"advertise"`
 
+	Join          string `yaml:"join"`
+	Link          string `yaml:"link"`
+	AdvertiseLink string `yaml:"advertise-link"`
+	Gossip        string `yaml:"gossip"`
+	GossipKey     string `yaml:"gossip-key"`
+	Rack          string `yaml:"rack"`
+	TLSCert       string `yaml:"tls-cert"`
+	TLSKey        string `yaml:"tls-key"`
+	TLSCA         string `yaml:"tls-ca"`
+
 	ConnectionsMax        int           `yaml:"connections-max"`
 	AddressConnectionsMax int           `yaml:"address-connections-max"`
 	CreditBytes           size          `yaml:"credit-bytes"`
@@ -43,6 +53,16 @@ func (c *serveConfig) flags(f *pflag.FlagSet) {
 	f.StringVar(&c.Listen, "listen", "127.0.0.1:9650", "address for clients")
 	f.StringVar(&c.HTTP, "http", "127.0.0.1:9653", "address for /healthz, /readyz and /metrics; empty for none")
 	f.StringVar(&c.Advertise, "advertise", "", "address that clients are told to use (default: the one they used)")
+
+	f.StringVar(&c.Join, "join", "", "links of the brokers of a cluster, with commas between them. With an empty directory: joins it, or founds it when this broker's own is among them and all are given the same; else they only tell where the others are")
+	f.StringVar(&c.Link, "link", "", "address for the link of other brokers (default with --join: "+linkDefault+"; else none, and the broker is alone)")
+	f.StringVar(&c.AdvertiseLink, "advertise-link", "", "address of its link that others are told to use (default: that of --link)")
+	f.StringVar(&c.Gossip, "gossip", "", "address, TCP and UDP, by which brokers notice each other sooner (default with --join or --link: port 9652 beside the link; none to do without)")
+	f.StringVar(&c.GossipKey, "gossip-key", "", "file with the keys of the gossip, one a line in base64, the first encrypts; wanted where the link has TLS, see troupe keygen")
+	f.StringVar(&c.Rack, "rack", "", "what this broker shares its luck with, a room or a power line: replicas are spread over racks")
+	f.StringVar(&c.TLSCert, "tls-cert", "", "file with this broker's certificate, see troupe certs; wanted for links that others can reach")
+	f.StringVar(&c.TLSKey, "tls-key", "", "file with its private key")
+	f.StringVar(&c.TLSCA, "tls-ca", "", "file with the certificates of the authorities whose brokers are believed")
 
 	c.CreditBytes, c.RequestBytes, c.AnswerBytes = 256<<20, 512<<20, 256<<20
 	f.IntVar(&c.ConnectionsMax, "connections-max", 0, "clients at a time, those behind them are refused (default: 4096, or half of the process's file descriptors when that is less)")
