@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"slices"
+
 	"github.com/troupe-mq/troupe/codec"
 )
 
@@ -123,6 +125,7 @@ func (c *conn) hello(r request, e *codec.Envelope) error {
 	}
 	c.inlet.widen()
 	id := c.server.broker.Identity()
+	c.redirect = slices.Contains(w.Features, codec.FeatureRedirect)
 	w.Server, w.Cluster, w.Node = id.Version, id.Cluster, id.Node
 	c.reply(r, w, nil)
 	return nil
