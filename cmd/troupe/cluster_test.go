@@ -44,7 +44,7 @@ func (c *crowd) place(name string) string {
 }
 
 func (c *crowd) args(name string, more ...string) []string {
-	all := []string{"serve", "--data", filepath.Join(c.dir, name), "--node", name, "--listen", c.doors[name], "--http", "", "--link", c.links[name], "--gossip", "none"}
+	all := []string{"serve", "--data", filepath.Join(c.dir, name), "--node", name, "--listen", c.doors[name], "--http", "", "--link", c.links[name]}
 	return append(append(all, c.more...), more...)
 }
 
@@ -247,7 +247,7 @@ func TestAFoundingGoesOn(t *testing.T) {
 		require.NoError(t, os.MkdirAll(dir, 0o750))
 		disk, err := diskOf(osFS, dir, newUUID)
 		require.NoError(t, err)
-		rec.Members = append(rec.Members, member{Node: codec.NodeID(n), Link: c.links[n], Disk: disk.String()})
+		rec.Members = append(rec.Members, party{Node: codec.NodeID(n), Link: c.links[n], Disk: disk.String()})
 	}
 	require.NoError(t, writeKept(osFS, filepath.Join(c.dir, "n1", recordName), rec))
 	one := c.start("n1") // even without --join it does not found alone

@@ -94,7 +94,10 @@ func (n *node) startBroker(ctx context.Context, cfg *serveConfig, told *slog.Log
 	}
 	l.peers.readyWhen(func() bool { return n.broker.Ready() == nil })
 	cluster, _ := n.broker.Identity()
-	return l.belong(cluster)
+	if err := l.belong(cluster); err != nil {
+		return err
+	}
+	return l.startGossip()
 }
 
 // clientAddress is where clients reach this broker, as far as it is known before it

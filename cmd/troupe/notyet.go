@@ -12,12 +12,11 @@ import (
 const (
 	oneBroker = "there is one broker, and its topics have one replica"
 	noGroups  = "there are no consumer groups: a consumer keeps its own position, see troupe consume --from"
-	noTLS     = "there is no TLS or authentication: a broker listens on loopback only, unless --insecure is said"
 )
 
 // notYetVerbs are verbs to come.
 var notYetVerbs = map[string]string{
-	"group": noGroups, "cluster": oneBroker, "keygen": noTLS,
+	"group": noGroups, "cluster": oneBroker,
 	"chaos": "it is run from the source: go test ./simulations/chaos",
 }
 
