@@ -47,6 +47,9 @@ func Launch(cfg Config, started func(error)) *Broker {
 			started(err)
 		},
 	}
+	if _, err := b.house.system.Root.SpawnNamed(b.house.props(func() actor.Actor { return &controller{house: b.house} }), controllerName); err != nil {
+		panic("actors: spawn controller: " + err.Error())
+	}
 	// The courier first: what the keeper asks for at once must find it.
 	number := b.house.random()
 	if _, err := b.house.system.Root.SpawnNamed(b.house.props(func() actor.Actor {

@@ -2,6 +2,8 @@ package actors
 
 import (
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -12,7 +14,10 @@ import (
 
 // courier brings commands to whoever leads the metadata group, here or on
 // another broker, and their outcomes back. It keeps the way back of each
-// command until it is answered or its time is over, and uses it once.
+// command until it is answered or its time is over, and uses it once. A leader that
+// dies, or is one no more, is not waited for: the next one is asked. That can do
+// nothing twice, for each command either changes nothing when it comes again or has an
+// ID by which the metadata know it.
 type courier struct {
 	house   *house
 	meta    *Handle
@@ -21,50 +26,31 @@ type courier struct {
 	asks    map[uint64]*errand // by the number of its last letter
 	landed  []*errand          // carried out, and not yet seen here
 	last    uint64             // begins anywhere, so that no two lives of a broker use the same
-	heard   heardAsks
-}
-
-// heardAsks are the last letters that were answered here. One that comes twice
-// is not the same as once.
-type heardAsks struct {
-	known map[heardAsk]bool
-	order []heardAsk
-}
-
-type heardAsk struct {
-	from   codec.NodeID
-	number uint64
-}
-
-// again says whether an ask was heard before.
-func (h *heardAsks) again(a heardAsk) bool {
-	if h.known[a] {
-		return true
-	}
-	if h.known == nil {
-		h.known = map[heardAsk]bool{}
-	}
-	if len(h.order) == errandsMax {
-		delete(h.known, h.order[0])
-		h.order = h.order[1:]
-	}
-	h.known[a], h.order = true, append(h.order, a)
-	return false
+	gone    codec.NodeID       // whose process has ended, as was said a moment ago
 }
 
 const (
 	errandWithin = 10 * time.Second       // from a command's being given to its answer
 	errandAgain  = 100 * time.Millisecond // between tries while nobody leads
+	errandAsk    = 500 * time.Millisecond // between looks whether whom was asked still leads
+	errandLooks  = 6                      // after which a letter counts as lost
 	errandsMax   = 10_000
+	// goneFor is how long nothing is sent to a broker that has ended: by then the
+	// others have another leader, or it is back.
+	goneFor = 2 * time.Second
 )
 
 // errand is a command on its way.
 type errand struct {
 	number  uint64
-	letter  uint64 // number of the last that left
-	command []byte // a cluster.Command
+	to      codec.NodeID // whom it is for, whoever leads; empty for the leader
+	letter  uint64       // number of the last that left
+	command []byte       // a cluster.Command
 	reply   func(cluster.Result, error)
-	left    bool // it may have reached somebody
+	asked   codec.NodeID // whom
+	looks   int          // at whether there is an answer
+	left    bool         // it may have reached somebody
+	doubt   bool         // so may one of the tries before, of which nothing was heard
 	result  cluster.Result
 	why     error // of the last try, when it came to nothing; nil while one is under way
 }
@@ -84,7 +70,11 @@ type (
 		err    error
 	}
 	tryAgain struct{ number uint64 }
-	overdue  struct{ number uint64 }
+	// unanswered has the courier look at a letter that has left.
+	unanswered struct{ number, letter uint64 }
+	overdue    struct{ number uint64 }
+	// forgiven says that a broker that had ended may be back.
+	forgiven struct{ node codec.NodeID }
 )
 
 // Receive names what the courier is told.
@@ -103,6 +93,14 @@ func (c *courier) Receive(ctx actor.Context) {
 	case tryAgain:
 		if e := c.errands[m.number]; e != nil {
 			c.try(e)
+		}
+	case unanswered:
+		c.unanswered(m)
+	case *gone:
+		c.lost(m.node)
+	case forgiven:
+		if c.gone == m.node {
+			c.gone = ""
 		}
 	case overdue:
 		c.overdue(m.number)
@@ -129,29 +127,38 @@ func (c *courier) take(e *errand) {
 
 // try goes once: here when the metadata is led here, or where it is led.
 func (c *courier) try(e *errand) {
-	switch s := c.meta.state.Load(); {
-	case s.leader:
-		e.why = nil // of this try nobody knows what becomes of it
+	s := c.meta.state.Load()
+	lead := s.lead
+	if lead == c.gone {
+		lead = ""
+	}
+	if e.to != "" {
+		lead = e.to
+	}
+	e.doubt = e.doubt || e.left
+	switch {
+	case s.leader && e.to == "":
+		e.why, e.left = nil, false // of this try nobody knows what becomes of it
 		c.propose(e.command, func(r cluster.Result, err error) { c.post(&carried{e.number, r, err}) })
-	case s.lead != "" && c.house.link != nil:
+	case lead != "" && c.house.link != nil:
 		delete(c.asks, e.letter)
 		c.last++
-		e.left, e.letter = true, c.last
+		e.left, e.letter, e.asked, e.looks = true, c.last, lead, 0
 		c.asks[e.letter] = e
 		ask := codec.Ask{Cluster: c.house.cluster, Number: e.letter, Command: e.command}
-		c.house.link.Send(s.lead, [][]byte{ask.Encode()})
-		// A letter may be lost, and asking for the same twice is not the same as
-		// once: what has left is not sent again.
+		c.house.link.Send(lead, [][]byte{ask.Encode()})
+		c.later(errandAsk, unanswered{e.number, e.letter})
 	case s.write != nil && c.house.link == nil:
 		c.end(e, cluster.Result{}, s.write)
 	default:
-		e.why = codec.Errorf(codec.Unavailable, "the metadata has no leader now")
+		e.left, e.why = false, codec.Errorf(codec.Unavailable, "the metadata has no leader now")
 		c.later(c.house.jitter(errandAgain), tryAgain{e.number})
 	}
 }
 
 // propose has the replica here decide.
 func (c *courier) propose(command []byte, reply func(cluster.Result, error)) {
+	command = c.placing(command)
 	m := &propose{data: codec.AppendCommandEntry(nil, command), reply: func(result any, err error) {
 		if err != nil {
 			reply(cluster.Result{}, err)
@@ -163,6 +170,19 @@ func (c *courier) propose(command []byte, reply func(cluster.Result, error)) {
 	c.meta.tell(m, m.refuse)
 }
 
+// placing adds to a command that chooses nodes whom the leader does not hear.
+func (c *courier) placing(command []byte) []byte {
+	silent := c.house.silent.Load()
+	if silent == nil || len(*silent) == 0 {
+		return command
+	}
+	one, err := cluster.DecodeCommand(command)
+	if err != nil {
+		panic("actors: a command to be proposed does not hold: " + err.Error())
+	}
+	return one.Placing(*silent).Encode()
+}
+
 // carried is the outcome of one try.
 func (c *courier) carried(number uint64, r cluster.Result, err error) {
 	e := c.errands[number]
@@ -172,8 +192,9 @@ func (c *courier) carried(number uint64, r cluster.Result, err error) {
 		e.result = r
 		c.landed = append(c.landed, e)
 		c.arrive()
-	case c.house.link != nil && tryElsewhere(err):
+	case c.house.link != nil && e.to == "" && (tryElsewhere(err) || codec.CodeOf(err) == codec.Unknown):
 		e.left, e.why = false, err
+		e.doubt = e.doubt || codec.CodeOf(err) == codec.Unknown
 		c.later(c.house.jitter(errandAgain), tryAgain{number})
 	default:
 		c.end(e, cluster.Result{}, err)
@@ -200,6 +221,42 @@ func (c *courier) answered(m *codec.AskAnswer) {
 		err = m.Err
 	}
 	c.carried(e.number, cluster.Result{Revision: m.Revision, FirstProducerID: m.FirstProducerID}, err)
+}
+
+// unanswered asks again when whom was asked does not lead any more, or the letter
+// must have been lost.
+func (c *courier) unanswered(m unanswered) {
+	e := c.errands[m.number]
+	if e == nil || e.letter != m.letter || c.asks[m.letter] != e {
+		return
+	}
+	e.looks++
+	if s := c.meta.state.Load(); e.to == "" && (s.leader || s.lead != e.asked) || e.looks >= errandLooks {
+		c.again(e)
+		return
+	}
+	c.later(errandAsk, m)
+}
+
+// lost asks another leader for what was asked of a broker that has ended.
+func (c *courier) lost(node codec.NodeID) {
+	c.gone = node
+	c.later(goneFor, forgiven{node})
+	for _, number := range slices.Sorted(maps.Keys(c.errands)) {
+		if e := c.errands[number]; e.asked == node && c.asks[e.letter] == e {
+			c.again(e)
+		}
+	}
+}
+
+// again gives a letter up, and tries once more.
+func (c *courier) again(e *errand) {
+	delete(c.asks, e.letter)
+	if e.to != "" {
+		c.end(e, cluster.Result{}, codec.Errorf(codec.Unavailable, "%s has not answered", e.to))
+		return
+	}
+	c.try(e)
 }
 
 // arrive answers commands whose effect can be seen here, so that whoever asked
@@ -233,7 +290,7 @@ func (c *courier) overdue(number uint64) {
 		}
 	}
 	switch {
-	case e.left:
+	case e.left || e.doubt:
 		c.end(e, cluster.Result{}, codec.Errorf(codec.Unknown, "the metadata's leader has not answered within %s: it may or may not have been decided", errandWithin))
 	case e.why != nil:
 		c.end(e, cluster.Result{}, e.why)
@@ -250,9 +307,6 @@ func (c *courier) end(e *errand, r cluster.Result, err error) {
 
 // asked proposes what another broker asks for, and answers it.
 func (c *courier) asked(m *asked) {
-	if c.heard.again(heardAsk{m.from, m.ask.Number}) && !codec.Mutant("asks-carried-out-twice") {
-		return
-	}
 	answer := func(r cluster.Result, err error) {
 		a := codec.AskAnswer{Cluster: c.house.cluster, Number: m.ask.Number, Revision: r.Revision, FirstProducerID: r.FirstProducerID}
 		var coded *codec.Error
@@ -263,8 +317,13 @@ func (c *courier) asked(m *asked) {
 		}
 		c.house.link.Send(m.from, [][]byte{a.Encode()})
 	}
-	if _, err := cluster.DecodeCommand(m.ask.Command); err != nil {
+	command, err := cluster.DecodeCommand(m.ask.Command)
+	if err != nil {
 		answer(cluster.Result{}, codec.Errorf(codec.InvalidArgument, "%v", err))
+		return
+	}
+	if why := c.removed(command.Do); why != nil {
+		answer(cluster.Result{}, why)
 		return
 	}
 	if !c.meta.state.Load().leader {
@@ -272,4 +331,14 @@ func (c *courier) asked(m *asked) {
 		return
 	}
 	c.propose(m.ask.Command, answer)
+}
+
+// removed says why a broker that wants to register is none of the cluster, as everyone
+// knows: it may not find a leader any more that would tell it.
+func (c *courier) removed(do cluster.Action) error {
+	r, registers := do.(cluster.RegisterNode)
+	if s := c.house.state(); registers && s != nil && s.Removed[r.Disk] != "" {
+		return codec.Errorf(codec.Denied, "node %q was removed from this cluster: start with an empty data directory", s.Removed[r.Disk])
+	}
+	return nil
 }

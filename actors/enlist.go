@@ -40,12 +40,15 @@ func (k *keeper) enlist() {
 	k.register()
 }
 
-func (k *keeper) register() {
+func (k *keeper) register() { k.step(k.registration()) }
+
+// registration is what this process says of its node.
+func (k *keeper) registration() cluster.RegisterNode {
 	do := cluster.RegisterNode{Node: k.house.node, Disk: k.house.disk, Address: k.house.cfg.Address, Link: k.house.cfg.Link, Rack: k.house.cfg.Rack, Run: k.run}
 	if s := k.published.Load(); s != nil {
 		do.After = s.Nodes[k.house.node].Epoch
 	}
-	k.step(do)
+	return do
 }
 
 // knockLater has a broker ask to be registered that learns nothing of the

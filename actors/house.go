@@ -19,30 +19,36 @@ import (
 // house is what all bodies of one broker share: the ports, and the actor
 // system they live in.
 type house struct {
-	cfg     Config
-	clock   Clock
-	chance  io.Reader
-	fs      wal.FS
-	port    *wal.Port
-	log     *slog.Logger
-	system  *actor.ActorSystem
-	broker  *actor.PID
-	courier *actor.PID
-	link    Link       // nil without one
-	cluster codec.UUID // this, the node and the disk are set before the first replica is opened
-	node    codec.NodeID
-	disk    codec.UUID
-	fail    func(error)           // ends the broker: it cannot go on
-	state   func() *cluster.State // as published; nil before there is one
-	credit  *credit
-	reserve int64       // bytes of disk that are kept free
-	short   atomic.Bool // less than the reserve is free
-	tallies tallies
-	mail    atomic.Pointer[actor.Mailbox] // the keeper's
+	cfg        Config
+	clock      Clock
+	chance     io.Reader
+	fs         wal.FS
+	port       *wal.Port
+	log        *slog.Logger
+	system     *actor.ActorSystem
+	broker     *actor.PID
+	courier    *actor.PID
+	controller *actor.PID
+	link       Link       // nil without one
+	cluster    codec.UUID // this, the node and the disk are set before the first replica is opened
+	node       codec.NodeID
+	disk       codec.UUID
+	fail       func(error)           // ends the broker: it cannot go on
+	state      func() *cluster.State // as published; nil before there is one
+	credit     *credit
+	reserve    int64       // bytes of disk that are kept free
+	short      atomic.Bool // less than the reserve is free
+	tallies    tallies
+	silent     atomic.Pointer[[]codec.NodeID] // whom the metadata's leader does not hear; nil elsewhere
+	handed     atomic.Int64                   // when leadership was last handed back
+	mail       atomic.Pointer[actor.Mailbox]  // the keeper's
 }
 
 // brokerName is the id of the root actor.
 const brokerName = "broker"
+
+// controllerName is the id of the actor that looks after the cluster.
+const controllerName = "controller"
 
 // courierName is the id of the actor that asks other brokers.
 const courierName = "courier"
@@ -65,6 +71,7 @@ func newHouse(cfg Config) *house {
 	h.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(quieter{cfg.Log.Handler()}) }))
 	h.system.EventStream.Subscribe(h.deadLetter)
 	h.broker = actor.NewPID(h.system.Address(), brokerName)
+	h.controller = actor.NewPID(h.system.Address(), controllerName)
 	h.courier = actor.NewPID(h.system.Address(), courierName)
 	return h
 }

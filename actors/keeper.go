@@ -78,7 +78,12 @@ func (k *keeper) Receive(c actor.Context) {
 		k.settled(m)
 	case *ready:
 		k.ready(m)
+	case lonely:
+		k.lonely()
+	case *disowned:
+		k.disowned(m)
 	case metadataChanged:
+		k.fenced()
 		k.enlist()
 		k.reconcile()
 	case knock:
@@ -98,6 +103,7 @@ func (k *keeper) Receive(c actor.Context) {
 	case *buried:
 		k.buried(m)
 	case *gone:
+		k.house.send(k.house.courier, m)
 		for _, g := range k.order {
 			k.kept[g].handle.tell(m, func(error) {})
 		}
@@ -175,6 +181,7 @@ func (k *keeper) settled(m *settled) {
 	k.table.Store(&table{groups: map[codec.GroupID]*Handle{codec.MetadataGroup: k.meta}})
 	k.beat()
 	k.tickLater()
+	k.lonelyLater()
 }
 
 // spawn starts the body of a replica.

@@ -34,9 +34,7 @@ func (m *metadata) apply(index codec.Index, command []byte) any {
 		panic(fmt.Sprintf("actors: metadata entry %d does not hold: %v", index, err))
 	}
 	next, result, err := cluster.Apply(m.state, c)
-	if err == nil {
-		m.state, m.changed = next, true
-	}
+	m.state, m.changed = next, m.changed || err == nil
 	return decided{result, err}
 }
 

@@ -50,6 +50,7 @@ type Partition struct {
 	held      map[codec.ReplicaID]codec.Millis // when a replica was seen to hold it
 	joining   map[codec.ReplicaID]codec.Millis // since when a learner is known
 	changing  changing
+	fit       fitness
 	strangers map[codec.ReplicaID]codec.NodeID // heard, and not among the members
 }
 

@@ -24,6 +24,7 @@ const (
 	SeenJointLeft   Seen = "a joint configuration left by a new leader"
 	SeenHealed      Seen = "a damaged replica replaced"
 	SeenMoved       Seen = "the replicas of a partition moved"
+	SeenBalanced    Seen = "leadership went back to the preferred leader"
 	SeenPanic       Seen = "an actor panicked"
 )
 
@@ -32,7 +33,7 @@ const (
 // SeenPanic, which none may take.
 var Sometimes = []Seen{
 	SeenFlushLost, SeenTornEnd, SeenCut, SeenSnapshot, SeenMachine, SeenFenced, SeenDuplicate, SeenUnknown, SeenReopened,
-	SeenQuarantine, SeenMended, SeenHang, SeenForgotten, SeenFromDisk, SeenJointLeft, SeenMoved, SeenHealed,
+	SeenQuarantine, SeenMended, SeenHang, SeenForgotten, SeenFromDisk, SeenJointLeft, SeenMoved, SeenHealed, SeenBalanced,
 }
 
 // seen tells a simulation of a rare path.

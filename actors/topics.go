@@ -11,7 +11,18 @@ import (
 // decide has the metadata group decide on do, wherever it is led; reply gets
 // what came of it, in an actor's turn, when it can be seen here.
 func (h *house) decide(do cluster.Action, reply func(cluster.Result, error)) {
-	h.send(h.courier, &errand{command: cluster.Command{Do: do}.Encode(), reply: reply})
+	h.command(cluster.Command{Do: do}, reply)
+}
+
+// command is decide for a command that expects a revision. It is asked for more than
+// once when an answer does not come; whatever that would do twice gets an ID, by which
+// it is decided once.
+func (h *house) command(c cluster.Command, reply func(cluster.Result, error)) {
+	switch c.Do.(type) {
+	case cluster.CreateTopic, cluster.AlterTopic, cluster.DeleteTopic, cluster.ChangeReplicas, cluster.ReplaceReplica, cluster.RemoveNode, cluster.AllocateProducerIDs:
+		c.ID = h.random() | 1
+	}
+	h.send(h.courier, &errand{command: c.Encode(), reply: reply})
 }
 
 // CreateTopic makes a topic; reply gets its description once every partition
@@ -25,14 +36,11 @@ func (b *Broker) CreateTopic(r codec.CreateTopic, reply func(codec.TopicDescript
 	b.house.decide(c, b.describeWhenOpen(r.Topic, reply))
 }
 
-// AlterTopic changes settings of a topic, or gives it more partitions; reply
-// as in CreateTopic.
+// AlterTopic changes settings of a topic, gives it more partitions, or another number
+// of replicas; reply as in CreateTopic. Replicas change in the background, as with
+// ChangeReplicas.
 func (b *Broker) AlterTopic(r codec.AlterTopic, reply func(codec.TopicDescription, error)) {
-	if r.Replicas != 0 {
-		reply(codec.TopicDescription{}, codec.Errorf(codec.InvalidArgument, "the number of replicas cannot be changed yet"))
-		return
-	}
-	c := cluster.AlterTopic{Name: r.Topic, Partitions: int(r.Partitions), Settings: r.Settings}
+	c := cluster.AlterTopic{Name: r.Topic, Partitions: int(r.Partitions), Replicas: int(r.Replicas), Settings: r.Settings}
 	b.house.decide(c, b.describeWhenOpen(r.Topic, reply))
 }
 
@@ -106,6 +114,14 @@ func (b *Broker) Admit(r cluster.AdmitNode, reply func(codec.ReplicaID, error)) 
 		}
 		reply(id, nil)
 	})
+}
+
+// Remove has a node leave the cluster for good, which must have no replica of a topic
+// any more. reply is called once, when that is decided: the node is gone when the
+// metadata do not name it any more, which may take until a majority can do without it.
+// Its data directory never comes back.
+func (b *Broker) Remove(node codec.NodeID, reply func(error)) {
+	b.house.decide(cluster.RemoveNode{Node: node}, func(_ cluster.Result, err error) { reply(err) })
 }
 
 // Topics describes all topics, in order of name.

@@ -131,7 +131,10 @@ func (p *Partition) look() {
 		p.held = make(map[codec.ReplicaID]codec.Millis)
 	}
 	inSync := []codec.NodeID{p.house.node}
-	for _, o := range p.mind.Peers() {
+	peers := p.mind.Peers()
+	p.glance(peers)
+	p.balance(peers)
+	for _, o := range peers {
 		if o.Learner && p.joining[o.ID] == 0 {
 			if p.joining == nil {
 				p.joining = make(map[codec.ReplicaID]codec.Millis)

@@ -31,23 +31,22 @@ type Result struct {
 }
 
 // Apply is the state after c. It changes nothing of s. A command that is
-// refused leaves the state as it was; the error is a *codec.Error that the
-// command's author gets.
+// refused leaves the state as it was, but for its ID, which is remembered; the error
+// is a *codec.Error that the command's author gets.
 func Apply(s State, c Command) (State, Result, error) {
-	if r, known := s.recent(c.ID); known {
-		return s, r, nil
+	if r, known, err := s.recent(c.ID); known {
+		return s, r, err
 	}
 	if c.Expect != 0 && c.Expect != s.Revision {
 		return s, Result{}, codec.Errorf(codec.InvalidArgument, "the metadata is at revision %d, the command expects %d", s.Revision, c.Expect)
 	}
 	next, result, err := apply(s, c.Do)
 	if err != nil {
-		return s, Result{}, err
+		return s.remember(c.ID, Result{}, err), Result{}, err
 	}
 	next.Revision++
 	result.Revision = next.Revision
-	next.remember(c.ID, result)
-	return next, result, nil
+	return next.remember(c.ID, result, nil), result, nil
 }
 
 func apply(s State, do Action) (State, Result, error) {
@@ -113,7 +112,7 @@ func createTopic(s State, do CreateTopic) (State, Result, error) {
 		return s, Result{}, err
 	}
 	t := Topic{ID: do.ID, Name: do.Name, Settings: settings, Created: do.Now}
-	s, t.Partitions = grow(s, nil, do.Partitions, replicas)
+	s, t.Partitions = grow(s, nil, do.Partitions, replicas, do.Silent)
 	return put(s, t)
 }
 
@@ -144,9 +143,9 @@ func partitionsError(n int) error {
 }
 
 // grow adds partitions until there are limit of them.
-func grow(s State, old []Partition, limit, replicas int) (State, []Partition) {
+func grow(s State, old []Partition, limit, replicas int, silent []codec.NodeID) (State, []Partition) {
 	all := slices.Clone(old)
-	for _, nodes := range place(loads(s), limit-len(old), replicas) {
+	for _, nodes := range place(loads(s, silent), limit-len(old), replicas) {
 		p := Partition{Group: s.NextGroup}
 		s.NextGroup++
 		for _, n := range nodes {
@@ -170,7 +169,12 @@ func alterTopic(s State, do AlterTopic) (State, Result, error) {
 	if !ok {
 		return s, Result{}, unknownTopic(do.Name)
 	}
-	replicas := len(t.Partitions[0].Staying())
+	replicas := do.Replicas
+	if replicas == 0 {
+		replicas = len(t.Partitions[0].Staying())
+	} else if n := s.active(); replicas < 1 || replicas > n {
+		return s, Result{}, codec.Errorf(codec.InvalidArgument, "%d replicas: want 1 to %d, for so many brokers are active", replicas, n)
+	}
 	before := t.Settings
 	var err error
 	if t.Settings, err = t.Settings.With(do.Settings); err != nil {
@@ -186,9 +190,15 @@ func alterTopic(s State, do AlterTopic) (State, Result, error) {
 	case do.Partitions < n:
 		return s, Result{}, codec.Errorf(codec.InvalidArgument, "%d partitions: topic %s has %d, and their number only grows", do.Partitions, t.Name, n)
 	default:
-		s, t.Partitions = grow(s, t.Partitions, do.Partitions, replicas)
+		s, t.Partitions = grow(s, t.Partitions, do.Partitions, min(replicas, s.active()), do.Silent)
 	}
-	return put(s, t)
+	if do.Replicas == 0 {
+		return put(s, t)
+	}
+	if s, _, err = put(s, t); err != nil {
+		return s, Result{}, err
+	}
+	return resize(s, t, do)
 }
 
 // checkPartitions says whether t's settings are allowed with the replicas of each

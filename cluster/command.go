@@ -75,7 +75,7 @@ type ChangeMetadata struct {
 }
 
 // CreateTopic makes a topic. Its id is drawn by the author and new; its
-// replicas are 0 for min(3, nodes).
+// replicas are 0 for min(3, active nodes).
 type CreateTopic struct {
 	Name       codec.Topic       `json:"name"`
 	ID         codec.UUID        `json:"-"`
@@ -83,14 +83,34 @@ type CreateTopic struct {
 	Replicas   int               `json:"replicas"`
 	Settings   map[string]string `json:"settings,omitempty"`
 	Now        codec.Millis      `json:"now"`
+	// Silent are nodes that do not answer, as the leader of the metadata sees it:
+	// others are preferred.
+	Silent []codec.NodeID `json:"silent,omitempty"`
 }
 
-// AlterTopic changes settings of a topic, or adds partitions: Partitions is
-// the new number of all, 0 for as many as there are.
+// AlterTopic changes settings of a topic, adds partitions, or changes the number of
+// their replicas: Partitions and Replicas are the new numbers, 0 for as many as
+// there are.
 type AlterTopic struct {
 	Name       codec.Topic       `json:"name"`
 	Settings   map[string]string `json:"settings,omitempty"`
 	Partitions int               `json:"partitions,omitempty"`
+	Replicas   int               `json:"replicas,omitempty"`
+	Silent     []codec.NodeID    `json:"silent,omitempty"` // as in CreateTopic
+}
+
+// Placing is a command that chooses nodes: the leader of the metadata, which decides
+// it, adds whom it does not hear.
+func (c Command) Placing(silent []codec.NodeID) Command {
+	switch do := c.Do.(type) {
+	case CreateTopic:
+		do.Silent = silent
+		c.Do = do
+	case AlterTopic:
+		do.Silent = silent
+		c.Do = do
+	}
+	return c
 }
 
 // Initialize says that the directories of replicas have been made. A replica

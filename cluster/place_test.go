@@ -47,7 +47,7 @@ func spread(nodes []load, of map[codec.NodeID]int) int {
 }
 
 func TestPlaceFillsWhatIsEmpty(t *testing.T) {
-	nodes := []load{{"full", 9, 9}, {"half", 5, 5}, {"new", 0, 0}}
+	nodes := []load{{node: "full", replicas: 9, leaders: 9}, {node: "half", replicas: 5, leaders: 5}, {node: "new"}}
 	require.Equal(t, [][]codec.NodeID{{"new", "half"}, {"new", "half"}}, place(nodes, 2, 2))
-	require.Equal(t, []load{{"full", 9, 9}, {"half", 5, 5}, {"new", 0, 0}}, nodes)
+	require.Equal(t, []load{{node: "full", replicas: 9, leaders: 9}, {node: "half", replicas: 5, leaders: 5}, {node: "new"}}, nodes)
 }

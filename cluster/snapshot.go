@@ -51,6 +51,9 @@ type recentFile struct {
 	ID              uint64 `json:"id"`
 	Revision        uint64 `json:"revision"`
 	FirstProducerID int64  `json:"first_producer_id,omitempty"`
+
+	Code    codec.Code `json:"code,omitempty"`
+	Message string     `json:"message,omitempty"`
 }
 
 // UnmarshalJSON reads a node. In version 1 it was only a name.

@@ -42,6 +42,23 @@ type Peer struct {
 	Heard bool
 }
 
+// Configuration is who the members of a group are by consensus.
+type Configuration struct {
+	Voters []codec.ReplicaID // of what follows, when it is joint
+	Joint  bool              // it is between two
+}
+
+// Members is the configuration that applies here.
+func (m *Mind) Members() Configuration {
+	conf := m.node.Status().Config
+	c := Configuration{Joint: len(conf.Voters[1]) > 0}
+	for id := range conf.Voters[0] {
+		c.Voters = append(c.Voters, codec.ReplicaID(id))
+	}
+	slices.Sort(c.Voters)
+	return c
+}
+
 // Peers are the other members, in order of their ids; nil when this replica
 // does not lead.
 func (m *Mind) Peers() []Peer {

@@ -71,6 +71,9 @@ var Verbs = map[string]struct {
 	"trim":     {0, nil, "the start of a log is moved"},
 	"move":     {0, nil, "a replica of a log goes from one node to another"},
 	"alter":    {0, nil, "the settings of a topic change"},
+	"join":     {0, nil, "another node joins the cluster"},
+	"retire":   {0, nil, "a node is to leave for good: its replicas go elsewhere, and then it does"},
+	"resize":   {0, nil, "a topic gets another number of replicas"},
 }
 
 // Kinds of targets that a Fault may name beside nodes, n1 and so on.

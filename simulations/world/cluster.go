@@ -14,15 +14,18 @@ import (
 
 // Cluster is some nodes that were founded together, and topics on them.
 type Cluster struct {
-	w      *World
-	net    *Net
-	nodes  []*Node
-	chance *rand.Rand
-	logs   []codec.TopicPartition
-	story  *story
-	atlas  atlas // of damaged disks
-	calm   bool  // no more faults
-	broken error // what no history shows
+	w         *World
+	net       *Net
+	nodes     []*Node
+	dismissed []*Node // removed from the cluster, for good
+	retiring  []*Node // on their way to that
+	joins     int     // nodes that were to join
+	chance    *rand.Rand
+	logs      []codec.TopicPartition
+	story     *story
+	atlas     atlas // of damaged disks
+	calm      bool  // no more faults
+	broken    error // what no history shows
 
 	replicas int // that topics are made with
 
@@ -67,10 +70,15 @@ func newCluster(w *World, n int) (*Cluster, error) {
 
 // node makes a node of the cluster; origin says how its data directory begins.
 func (c *Cluster) node(name codec.NodeID, origin func(*Node, *actors.Config)) (*Node, error) {
+	lives := 0
+	for _, n := range c.dismissed {
+		lives += n.lives // no two lives have one name
+	}
 	node, err := c.w.Node(name)
 	if err != nil {
 		return nil, err
 	}
+	node.lives = lives
 	node.Shape = func(cfg *actors.Config) {
 		origin(node, cfg)
 		cfg.Ports.SnapshotEvery = c.every
@@ -87,7 +95,7 @@ func (c *Cluster) node(name codec.NodeID, origin func(*Node, *actors.Config)) (*
 }
 
 func (c *Cluster) close() (err error) {
-	for _, n := range c.nodes {
+	for _, n := range slices.Concat(c.nodes, c.dismissed) {
 		err = errors.Join(err, n.Close())
 	}
 	return err
@@ -190,7 +198,7 @@ func (c *Cluster) kill(n *Node, m Mode) {
 
 // revive starts a node that is down.
 func (c *Cluster) revive(n *Node) {
-	if n.Up() {
+	if n.Up() || n.held {
 		return
 	}
 	n.Start()
@@ -235,6 +243,9 @@ func (c *Cluster) calmDown() {
 			n.Life.Resume()
 			n.Life.Slow(0)
 		}
+		if n.held {
+			continue
+		}
 		if all || n.failure != nil || n.Life.wounded {
 			c.kill(n, Kept)
 		}
@@ -248,6 +259,12 @@ func (c *Cluster) settle(within time.Duration) error {
 	c.calmDown()
 	if err := c.run(c.allStarted, within); err != nil {
 		return errors.Join(fmt.Errorf("not all nodes start again: %w", err), c.startFailure())
+	}
+	if err := c.run(func() bool { return len(c.retiring) == 0 && c.allStarted() }, within); err != nil {
+		return fmt.Errorf("nodes do not leave: %w", err)
+	}
+	if err := c.run(c.voting, within); err != nil {
+		return fmt.Errorf("not as many vote on the metadata as can: %w", err)
 	}
 	for _, log := range c.logs {
 		if err := c.oneMore(log, within); err != nil {

@@ -46,6 +46,12 @@ func (c *Cluster) strike(f scenario.Fault) {
 		met(c.strikeTrim())
 	case "move":
 		met(c.strikeMove())
+	case "join":
+		met(c.strikeJoin())
+	case "retire":
+		met(c.strikeRetire())
+	case "resize":
+		met(c.strikeResize())
 	case "alter":
 		met(c.strikeAlter())
 	default:

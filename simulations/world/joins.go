@@ -2,6 +2,7 @@ package world
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/troupe-mq/troupe/actors"
@@ -36,6 +37,7 @@ func (c *Cluster) join(name codec.NodeID, rack string) (*newcomer, error) {
 	if err != nil {
 		return nil, err
 	}
+	j.node.held = true
 	j.node.told = func(err error) { j.came = j.came || err == nil }
 	c.nodes = append(c.nodes, j.node)
 	c.ask(j)
@@ -72,7 +74,7 @@ func (c *Cluster) ask(j *newcomer) {
 		case j.replica != 0 && j.replica != id:
 			c.fail(fmt.Errorf("%s was let in twice, as %d and %d", j.node.name, j.replica, id))
 		default:
-			j.replica = id
+			j.replica, j.node.held = id, false
 			c.revive(j.node)
 		}
 	})
@@ -86,4 +88,12 @@ func (c *Cluster) anyButNew() *Node {
 		}
 	}
 	return nil
+}
+
+// dismiss takes a node that was removed off the list: it is nobody's any more.
+func (c *Cluster) dismiss(n *Node) {
+	c.kill(n, Kept)
+	c.nodes = slices.DeleteFunc(c.nodes, func(o *Node) bool { return o == n })
+	c.net.nodes = slices.DeleteFunc(c.net.nodes, func(o *Node) bool { return o == n })
+	c.dismissed = append(c.dismissed, n)
 }

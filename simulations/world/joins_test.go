@@ -2,6 +2,7 @@ package world
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -51,6 +52,134 @@ func TestNodesJoin(t *testing.T) {
 			c.revive(a.node)
 			require.NoError(t, c.run(c.allStarted, time.Minute))
 			require.NoError(t, c.settle(settleWithin))
+		})
+	}
+}
+
+// voters are the replicas of the metadata that vote, as every node that is up has it
+// decided; nil while they differ.
+func (c *Cluster) voters() (all []codec.NodeID) {
+	for i, n := range c.nodes {
+		if !n.Up() || n.Broker.Metadata() == nil {
+			continue
+		}
+		var list []codec.NodeID
+		for _, r := range n.Broker.Metadata().Metadata {
+			if !r.Learner {
+				list = append(list, r.Node)
+			}
+		}
+		if i > 0 && all != nil && !slices.Equal(all, list) {
+			return nil
+		}
+		all = list
+	}
+	return all
+}
+
+// The metadata are voted on by one, by three and by five brokers, as they come; and
+// with five of them two may be away.
+func TestVotersOfTheMetadataGrow(t *testing.T) {
+	for seed := range uint64(6) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			c := growing(t, seed)
+			var names []codec.NodeID
+			for i, want := range []int{1, 3, 3, 5, 5} {
+				names = append(names, c.joined(t, codec.NodeID(fmt.Sprintf("n%d", i+2))).node.name)
+				require.NoError(t, c.run(func() bool { return len(c.voters()) == want }, time.Minute), "%v", c.voters())
+				require.NoError(t, c.w.RunFor(20*time.Second))
+				require.Len(t, c.voters(), want)
+			}
+			require.NoError(t, c.createTopic("t", 3, 0, nil))
+			require.Len(t, c.atlas.newest().Topics["t"].Partitions[0].Replicas, 3)
+			lead := c.metadataLeader()
+			c.kill(lead, Torn)
+			c.kill(c.net.node("n5"), Torn)
+			require.NoError(t, c.run(func() bool { return c.metadataLeader() != nil }, time.Minute))
+			require.NoError(t, c.createTopic("u", 1, 1, nil))
+			require.NoError(t, c.settle(settleWithin))
+		})
+	}
+}
+
+// remove has a node leave the cluster, and waits until it has.
+func (c *Cluster) remove(t *testing.T, name codec.NodeID) {
+	told := false
+	c.anyBut(name).Broker.Remove(name, func(err error) { require.NoError(t, err); told = true })
+	gone := func() bool { _, there := c.atlas.newest().Nodes[name]; return told && !there }
+	require.NoError(t, c.run(gone, time.Minute))
+}
+
+// A node that is to vote dies before it does: it holds up nobody, neither those that
+// vote in its place nor whoever joins or goes.
+func TestANodeThatDiesBeforeItVotesHoldsUpNobody(t *testing.T) {
+	for seed := range uint64(8) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			c := growing(t, seed)
+			a, b := c.joined(t, "n2"), c.joined(t, "n3")
+			// It dies just before, while, or just after it gets its vote.
+			require.NoError(t, c.w.RunFor(8*time.Second+c.upTo(4*time.Second)))
+			c.kill(b.node, c.mode(""))
+			c.joined(t, "n4")
+			require.NoError(t, c.createTopic("t", 2, 0, nil))
+			require.NoError(t, c.run(func() bool { return len(c.voters()) == 3 }, 6*time.Minute), "%v", c.voters())
+			require.NoError(t, c.w.RunFor(time.Minute))
+			c.kill(a.node, Lost)
+			c.revive(a.node)
+			c.revive(b.node)
+			require.NoError(t, c.settle(settleWithin))
+		})
+	}
+}
+
+// Nodes go: one that votes, the one that leads, one that never came; and a name comes
+// back on another directory, as somebody else.
+func TestNodesAreRemoved(t *testing.T) {
+	for seed := range uint64(6) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			c := growing(t, seed)
+			for i := range 3 {
+				c.joined(t, codec.NodeID(fmt.Sprintf("n%d", i+2)))
+			}
+			require.NoError(t, c.run(func() bool { return len(c.voters()) == 3 }, time.Minute))
+			lead := c.metadataLeader()
+			c.remove(t, lead.name)
+			require.NoError(t, c.run(func() bool { return c.metadataLeader() != nil && c.metadataLeader() != lead }, time.Minute))
+			require.NoError(t, c.run(func() bool { return lead.failure != nil }, time.Minute), "it is told")
+			require.ErrorContains(t, lead.failure, "removed")
+			c.dismiss(lead)
+
+			silent := c.nodes[len(c.nodes)-1]
+			c.kill(silent, Lost)
+			c.remove(t, silent.name)
+			c.dismiss(silent)
+			again := c.joined(t, silent.name)
+			require.NoError(t, c.createTopic("t", 2, 0, nil))
+			require.NoError(t, c.run(func() bool { return len(c.voters()) == 3 }, time.Minute), "%v", c.voters())
+			require.NotContains(t, c.voters(), lead.name)
+			require.Equal(t, again.replica, c.atlas.newest().MetadataOn(again.node.name))
+			require.NoError(t, c.settle(settleWithin))
+		})
+	}
+}
+
+// A command is on its way to a leader of the metadata that dies, before it decides it
+// or behind. Whoever asked has an answer as soon as another leads, the command is
+// carried out once, and nobody is told that its outcome is not known.
+func TestACommandOutlivesTheLeaderThatItWasAskedOf(t *testing.T) {
+	for seed := range uint64(30) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			c := three(t, seed)
+			require.NoError(t, c.run(func() bool { return c.metadataLeader() != nil }, time.Minute))
+			lead := c.metadataLeader()
+			var got error
+			done, began := false, c.w.Elapsed()
+			c.anyBut(lead.name).Broker.CreateTopic(codec.CreateTopic{Topic: "once", Partitions: 1, Replicas: 1}, func(_ codec.TopicDescription, err error) { got, done = err, true })
+			require.NoError(t, c.w.RunFor(c.upTo(8*time.Millisecond)))
+			c.kill(lead, Torn)
+			require.NoError(t, c.run(func() bool { return done }, time.Minute))
+			require.NoError(t, got)
+			require.Less(t, c.w.Elapsed()-began, 2*time.Second)
 		})
 	}
 }

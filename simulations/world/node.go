@@ -30,6 +30,7 @@ type Node struct {
 	ended     func()      // its broker cannot go on, and has left
 	told      func(error) // what its start came to, each time that is said; nil for nobody
 	forgetful bool        // it is started as if its cluster had still to be founded
+	held      bool        // it waits to be let in, and is not started before
 }
 
 // Delays of a simulated disk's jobs.

@@ -44,7 +44,9 @@ func (c *Cluster) look(n *Node) {
 		return
 	}
 	c.truths.looked[n] = s
-	sum := codec.CRC32C([]byte(fmt.Sprintf("%+v", *s))) // maps are printed in the order of their keys
+	one := *s
+	one.Recent = nil                                     // a refusal is remembered, and no revision
+	sum := codec.CRC32C([]byte(fmt.Sprintf("%+v", one))) // maps are printed in the order of their keys
 	if was, known := c.truths.states[s.Revision]; known && was != sum {
 		c.fail(fmt.Errorf("the metadata of %s at revision %d are not what another node has there: %+v", n.name, s.Revision, *s))
 	}
