@@ -51,7 +51,7 @@ func startNode(ctx context.Context, cfg serveConfig, log *logrus.Logger) (_ *nod
 	}
 	cluster, name := n.broker.Identity()
 	n.identity = gateway.Identity{Cluster: cluster, Node: name, Version: version, Address: cfg.Advertise}
-	n.gateway = gateway.New(door{n.broker, n.identity}, gateway.Options{Limits: n.limits, Log: told.Info})
+	n.gateway = gateway.New(door{n.broker, n.identity}, gateway.Options{Limits: n.limits, Log: told.Info, Cluster: view{n.broker, n.linked}})
 	if n.listen, err = n.gateway.Listen(cfg.Listen); err != nil {
 		return nil, taken(err, "listen", "")
 	}
