@@ -153,6 +153,10 @@ func unknownTopic(name codec.Topic) *codec.Error {
 // LeadsMetadata says whether the metadata group is led here.
 func (b *Broker) LeadsMetadata() bool { return b.meta.state.Load().leader }
 
+// Controller is the node that leads the metadata, as far as is known here; empty while
+// nobody is known to.
+func (b *Broker) Controller() codec.NodeID { return b.meta.state.Load().lead }
+
 // InFlightBytes is the size of all batches that were let in and are not
 // answered.
 func (b *Broker) InFlightBytes() int64 { return b.house.credit.inFlight() }

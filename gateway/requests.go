@@ -98,6 +98,8 @@ func (c *conn) dispatch(r request, e *codec.Envelope) error {
 		return c.changeReplicas(r, e)
 	case codec.OpTransfer:
 		return c.transfer(r, e)
+	case codec.OpCluster, codec.OpRemoveNode:
+		return c.aboutCluster(r, e)
 	case codec.OpOffsets:
 		return c.offsets(r, e)
 	case codec.OpCredit:
