@@ -39,8 +39,6 @@ var mutants = map[string]string{
 	"sequence-gap-taken":        "a batch whose predecessor is missing is stored",
 	"snapshot-without-table":    "a log that begins anew knows no producers",
 	"command-carried-out-twice": "a command that is asked for more than once is decided each time",
-	"voter-before-its-time":     "a learner gets its vote before it has what is decided",
-	"dead-majority":             "a group goes to voters of whom no majority answers",
 	"replica-id-again":          "a newcomer gets the id of a replica that is leaving",
 	"finished-too-early":        "a change counts as finished at its first step",
 	"joins-as-founder":          "a newcomer begins with the members as they are, as the first ones did",

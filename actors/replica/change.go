@@ -126,8 +126,6 @@ func (w *way) newcomers() (list []uint64, before *Step) {
 		_, learner := w.conf.Learners[id]
 		switch {
 		case voter:
-		case learner && codec.Mutant("voter-before-its-time"):
-			list = append(list, id)
 		case learner && w.follows(id) && w.progress[id].Match+nearEntries >= w.commit:
 			list = append(list, id)
 		case learner || !w.ready(r):
@@ -176,7 +174,7 @@ func (w *way) decides() bool {
 			answering++
 		}
 	}
-	return 2*answering > len(w.staying) || codec.Mutant("dead-majority")
+	return 2*answering > len(w.staying)
 }
 
 // member says whether id is in the configuration.

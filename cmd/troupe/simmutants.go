@@ -42,8 +42,6 @@ var likely = map[string][]string{
 	"snapshot-without-table":    {"s19-snapshots"},
 	"command-carried-out-twice": {"s08-lossy-links"},
 	"replica-id-again":          {"s18-moves"},
-	"voter-before-its-time":     {"s22-joins"},
-	"dead-majority":             {"s22-joins", "s23-members-come-and-go"},
 	"finished-too-early":        {"s18-moves"},
 	"joins-as-founder":          {"s18-moves"},
 	"conf-applied-again":        {"s18-moves"},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/troupe-mq/troupe/cluster"
 	"github.com/troupe-mq/troupe/codec"
 )
 
@@ -182,4 +183,96 @@ func TestACommandOutlivesTheLeaderThatItWasAskedOf(t *testing.T) {
 			require.Less(t, c.w.Elapsed()-began, 2*time.Second)
 		})
 	}
+}
+
+// A node that joins dies at each call of its disk, and power fails. It comes back as who
+// it was to be, and joins; nobody else is held up.
+func TestANodeThatJoinsDiesAtEachStep(t *testing.T) {
+	steps := 0
+	for at := 1; at <= 60; at++ {
+		t.Run(fmt.Sprint(at), func(t *testing.T) {
+			c := growing(t, uint64(at))
+			j, err := c.join("n2", "")
+			require.NoError(t, err)
+			left, died := at, false
+			disk := j.node.Disk
+			disk.OnCall(func(Call) {
+				if left--; left == 0 {
+					died = true
+					disk.OnCall(nil)
+					c.kill(j.node, []Mode{Torn, Lost, Zeroed, Kept}[at%4])
+					c.w.After(c.upTo(2*time.Second), "nemesis", func() { c.revive(j.node) })
+				}
+			})
+			require.NoError(t, c.run(func() bool { return j.node.started && j.node.Up() || j.node.failure != nil && j.node.Up() }, time.Minute))
+			require.NoError(t, j.node.failure)
+			require.NoError(t, c.createTopic("t", 1, 1, nil))
+			require.Len(t, c.atlas.newest().Metadata, 2)
+			require.NoError(t, c.settle(settleWithin))
+			if died {
+				steps++
+			}
+		})
+	}
+	require.Greater(t, steps, 20)
+}
+
+// Founders die at each call of their disks while they found: there is one cluster, of
+// all of them.
+func TestFoundersThatDieWhileTheyFound(t *testing.T) {
+	for at := 1; at <= 40; at++ {
+		t.Run(fmt.Sprint(at), func(t *testing.T) {
+			w := New(uint64(at), worldBegins)
+			t.Cleanup(w.Close)
+			c, err := newCluster(w, 3)
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, c.close()) })
+			for _, n := range c.nodes {
+				n.Start()
+			}
+			for i, n := range c.nodes[:1+at%3] {
+				left, disk := at+i, n.Disk
+				disk.OnCall(func(Call) {
+					if left--; left == 0 {
+						disk.OnCall(nil)
+						c.kill(n, c.mode(""))
+						c.w.After(c.upTo(2*time.Second), "nemesis", func() { c.revive(n) })
+					}
+				})
+			}
+			require.NoError(t, c.run(c.allStarted, time.Minute))
+			c.founded = true
+			require.NoError(t, c.createTopic("t", 1, 3, nil))
+			require.NoError(t, c.settle(settleWithin))
+			require.Len(t, c.voters(), 3)
+		})
+	}
+}
+
+// A name that is taken is refused, whoever asks, and so is a data directory that is
+// another's; the message says what to do. Nothing has changed then.
+func TestATakenNameIsRefused(t *testing.T) {
+	c := growing(t, 1)
+	a := c.joined(t, "n2")
+	admit := func(by *Node, r cluster.AdmitNode) (id codec.ReplicaID, got error) {
+		done := false
+		by.Broker.Admit(r, func(one codec.ReplicaID, err error) { id, got, done = one, err, true })
+		require.NoError(t, c.run(func() bool { return done }, time.Minute))
+		return id, got
+	}
+	for _, by := range c.nodes {
+		id, err := admit(by, cluster.AdmitNode{Node: "n2", Disk: a.disk})
+		require.NoError(t, err)
+		require.Equal(t, a.replica, id)
+		for says, r := range map[string]cluster.AdmitNode{
+			"taken":            {Node: "n2", Disk: codec.UUID{7}},
+			"is taken":         {Node: "n1", Disk: codec.UUID{7}},
+			"cannot be copied": {Node: "n3", Disk: a.disk},
+		} {
+			_, err := admit(by, r)
+			require.Equal(t, codec.Denied, codec.CodeOf(err))
+			require.ErrorContains(t, err, says)
+		}
+	}
+	require.Len(t, c.atlas.newest().Nodes, 2)
 }
