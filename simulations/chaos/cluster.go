@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 )
@@ -61,23 +62,32 @@ func NewCluster(ctx context.Context, binary, dir string, n int, lan *Lan) (*Clus
 	return c, nil
 }
 
-// certify gives each broker a certificate of an authority of their own.
+// certify gives each broker a certificate of an authority of their own, and all the
+// key of their gossip.
 func (c *Cluster) certify(ctx context.Context, dir string) error {
-	run := func(args ...string) error {
+	run := func(args ...string) (string, error) {
 		out, log, exit, err := c.Brokers[0].Run(ctx, args...)
 		if err == nil && exit != 0 {
 			err = fmt.Errorf("troupe %s ended with %d: %s%s", strings.Join(args, " "), exit, out, log)
 		}
+		return out, err
+	}
+	if _, err := run("certs", "init", "--dir", dir); err != nil {
 		return err
 	}
-	if err := run("certs", "init", "--dir", dir); err != nil {
+	key, err := run("keygen")
+	if err != nil {
+		return err
+	}
+	gossip := filepath.Join(dir, "gossip.key")
+	if err := os.WriteFile(gossip, []byte(key), 0o600); err != nil {
 		return err
 	}
 	for _, b := range c.Brokers {
-		if err := run("certs", "node", b.Node, "--dir", dir); err != nil {
+		if _, err := run("certs", "node", b.Node, "--dir", dir); err != nil {
 			return err
 		}
-		b.Args = append(b.Args, "--insecure", "--tls-ca", filepath.Join(dir, "ca.crt"),
+		b.Args = append(b.Args, "--insecure", "--gossip-key", gossip, "--tls-ca", filepath.Join(dir, "ca.crt"),
 			"--tls-cert", filepath.Join(dir, "broker-"+b.Node+".crt"), "--tls-key", filepath.Join(dir, "broker-"+b.Node+".key"))
 	}
 	return nil
