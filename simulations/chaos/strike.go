@@ -20,16 +20,18 @@ var strikers = map[string]striker{
 	"kill": (*play).kill, "power": (*play).power, "pause": (*play).pause,
 	"cut": (*play).cut, "isolate": (*play).isolate, "split": (*play).split, "bridge": (*play).bridge, "lossy": (*play).lossy, "stall": (*play).stall,
 	"fault": (*play).fault, "slow": (*play).slow, "fill": (*play).fill,
-	"transfer": (*play).transfer, "move": (*play).move, "alter": (*play).alter,
+	"transfer": (*play).transfer, "move": (*play).move, "alter": (*play).alter, "resize": (*play).resize,
 }
 
 // notHere are verbs that need what a real machine does not give.
 var notHere = map[string]string{
-	"clock": "a process's clock cannot be moved without moving everybody's",
-	"rot":   "a page that rots below a running process needs a device of our own; the simulated world does it",
-	"lose":  "a broker whose directory is lost stays out, and the scenario has nobody to put in its place",
-	"swap":  "see lose",
-	"trim":  "what is trimmed while it is read is judged in the simulated world",
+	"clock":  "a process's clock cannot be moved without moving everybody's",
+	"rot":    "a page that rots below a running process needs a device of our own; the simulated world does it",
+	"lose":   "a broker whose directory is lost stays out, and the scenario has nobody to put in its place",
+	"swap":   "see lose",
+	"join":   "the network has a host for each broker of the beginning, and no other",
+	"retire": "see join",
+	"trim":   "what is trimmed while it is read is judged in the simulated world",
 }
 
 // strike carries a fault out, and counts it.

@@ -30,12 +30,7 @@ func (p *play) move(ctx context.Context, _ scenario.Fault) (int, error) {
 	if err != nil || len(d.Replicas) == 0 {
 		return 0, nil
 	}
-	replicas := len(d.Replicas)
-	for _, t := range p.plan.Topics { // while one is moving there are more
-		if codec.Topic(t.Name) == tp.Topic {
-			replicas = t.Replicas
-		}
-	}
+	replicas := min(3, len(p.cluster.Brokers)) // while one is moving there are more
 	var nodes []codec.NodeID
 	for _, b := range p.shuffled(p.cluster.Brokers)[:replicas] {
 		nodes = append(nodes, codec.NodeID(b.Node))
@@ -50,6 +45,17 @@ func (p *play) alter(ctx context.Context, _ scenario.Fault) (int, error) {
 	set := map[string]string{"retention.time": values[p.intn(len(values))]}
 	return p.asked(ctx, func(ctx context.Context) error {
 		_, err := p.admin.AlterTopic(ctx, codec.AlterTopic{Topic: t.name, Settings: set})
+		return err
+	})
+}
+
+// resize gives a topic another number of replicas. Of one that it has alone, a disk
+// that fails would take all: two is the least.
+func (p *play) resize(ctx context.Context, _ scenario.Fault) (int, error) {
+	t := p.topics[p.intn(len(p.topics))]
+	n := int32(2 + p.intn(len(p.cluster.Brokers)-1))
+	return p.asked(ctx, func(ctx context.Context) error {
+		_, err := p.admin.AlterTopic(ctx, codec.AlterTopic{Topic: t.name, Replicas: n})
 		return err
 	})
 }
