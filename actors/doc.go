@@ -30,4 +30,5 @@
 //	keeper      *ready       a partition         -
 //	keeper      metadataChanged  metadata        -
 //	keeper      *whenOpen    Broker              done, once
+//	keeper      *handAll     Broker              done, once
 package actors

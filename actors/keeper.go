@@ -127,6 +127,8 @@ func (k *keeper) Receive(c actor.Context) {
 		k.beat()
 	case *measured:
 		k.measured(m)
+	case *handAll:
+		k.handAll(m)
 	case *leave:
 		k.leave(m)
 	case allClosed:

@@ -128,6 +128,8 @@ func (p *Partition) receive(c actor.Context) {
 		p.leaderGone(m)
 	case *transfer:
 		p.transfer(m)
+	case relinquish:
+		p.relinquish()
 	case *stepOver:
 		p.stepOver(m)
 	case *inspect:

@@ -120,6 +120,9 @@ func (n *node) stop() error {
 	if n.http != nil {
 		n.http.drain()
 	}
+	if n.broker != nil {
+		n.handOver(ctx)
+	}
 	if n.gateway != nil {
 		// A third of the time is for clients to get their answers.
 		half, done := context.WithTimeout(ctx, stopWithin/3)
@@ -138,4 +141,17 @@ func (n *node) stop() error {
 		errs = append(errs, n.http.close(ctx))
 	}
 	return errors.Join(errs...)
+}
+
+// handOver lets others lead what was led here, while clients are still answered: they
+// are told where to go.
+func (n *node) handOver(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, stopWithin/3)
+	defer cancel()
+	done := make(chan struct{})
+	n.broker.HandOver(func() { close(done) })
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
 }
