@@ -276,3 +276,19 @@ func TestATakenNameIsRefused(t *testing.T) {
 	}
 	require.Len(t, c.atlas.newest().Nodes, 2)
 }
+
+// Founders that do not vote, for there would be an even number, or more than five, are
+// members like any other.
+func TestFoundersThatLearn(t *testing.T) {
+	for _, n := range []int{2, 4, 6} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			c := moving(t, uint64(n), n, 2)
+			last := c.nodes[n-1]
+			require.NotContains(t, c.voters(), last.name)
+			c.kill(last, Torn)
+			require.NoError(t, c.createTopic("u", 1, 1, nil))
+			c.revive(last)
+			require.NoError(t, c.settle(settleWithin))
+		})
+	}
+}
