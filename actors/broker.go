@@ -35,6 +35,7 @@ func Launch(cfg Config, started func(error)) *Broker {
 	b.meta = newHandle(b.house, codec.TopicPartition{Topic: "__metadata"}, "metadata")
 	b.table.Store(&table{})
 	b.house.state, b.house.fail = b.published.Load, b.fail
+	b.house.handles = func() map[codec.GroupID]*Handle { return b.table.Load().groups }
 	k := &keeper{
 		house: b.house, meta: b.meta, published: &b.published, table: &b.table, who: &b.who,
 		run:  b.house.random()>>1 | 1,
@@ -131,19 +132,16 @@ func (b *Broker) Partition(tp codec.TopicPartition) (*Handle, error) {
 	if b.leaving.Load() {
 		return nil, codec.Errorf(codec.Stopping, "the broker is stopping")
 	}
-	s := b.published.Load()
-	if s == nil {
-		return nil, codec.Errorf(codec.Unavailable, "the broker is starting")
+	p, _, err := b.place(tp)
+	if err != nil {
+		return nil, err
 	}
-	t, ok := s.Topics[tp.Topic]
-	if !ok {
-		return nil, unknownTopic(tp.Topic)
-	}
-	if tp.Partition < 0 || int(tp.Partition) >= len(t.Partitions) {
-		return nil, codec.Errorf(codec.UnknownPartition, "topic %q has no partition %d: it has %d, counted from 0", tp.Topic, tp.Partition, len(t.Partitions))
-	}
-	if replicas := t.Partitions[tp.Partition].Replicas; !slices.ContainsFunc(replicas, func(r cluster.Replica) bool { return r.Node == b.house.node }) {
-		return nil, &codec.Error{Code: codec.NotLeader, Message: tp.String() + " has no replica here", Leader: b.house.addressOf(replicas[0].Node)}
+	if !slices.ContainsFunc(p.Replicas, func(r cluster.Replica) bool { return r.Node == b.house.node }) {
+		lead := b.house.leaderOf(p.Group).node
+		if lead == "" {
+			lead = p.Replicas[0].Node
+		}
+		return nil, &codec.Error{Code: codec.NotLeader, Message: tp.String() + " has no replica here", Leader: b.house.addressOf(lead)}
 	}
 	return nil, unavailable(tp.String())
 }
@@ -154,6 +152,10 @@ func unknownTopic(name codec.Topic) *codec.Error {
 
 // LeadsMetadata says whether the metadata group is led here.
 func (b *Broker) LeadsMetadata() bool { return b.meta.state.Load().leader }
+
+// Controller is the node that leads the metadata, as far as is known here; empty while
+// nobody is known to.
+func (b *Broker) Controller() codec.NodeID { return b.meta.state.Load().lead }
 
 // InFlightBytes is the size of all batches that were let in and are not
 // answered.

@@ -53,6 +53,19 @@ func (c *credit) take(ctx context.Context, bytes int64) error {
 	}
 }
 
+// takeNow is take for who cannot wait.
+func (c *credit) takeNow(bytes int64) error {
+	bytes = min(bytes, c.max)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.waiting) > 0 || c.free < bytes {
+		c.refused++
+		return codec.Errorf(codec.Overloaded, "%d bytes are in flight, there is no room for %d more", c.max-c.free, bytes)
+	}
+	c.free -= bytes
+	return nil
+}
+
 // leave takes w out of the line, or gives back what it was just given.
 func (c *credit) leave(w *waitingFor, why error) error {
 	c.mu.Lock()

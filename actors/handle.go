@@ -30,6 +30,9 @@ type Handle struct {
 	inSync  atomic.Pointer[[]codec.NodeID] // as the leader sees it; nil elsewhere
 	ticking atomic.Bool                    // a tick stands in the mailbox
 
+	here atomic.Int64 // batches that were let in here and are not answered
+	away atomic.Int64 // those that other brokers, or the ferry, have
+
 	closing atomic.Bool // a close was asked for; the actor may restart meanwhile
 
 	produced, fetched tallied
@@ -53,6 +56,7 @@ type state struct {
 	write  *codec.Error // why nothing can be written; nil when it can
 	read   *codec.Error // why nothing can be read; nil when it can
 	sick   codec.Code   // what is the matter with this replica; OK when nothing is
+	alone  codec.Millis // since when nobody is known to lead; 0 when somebody is
 }
 
 func newHandle(h *house, tp codec.TopicPartition, name string) *Handle {
@@ -113,19 +117,39 @@ func (h *Handle) ProduceVerified(ctx context.Context, b codec.Batch, reply func(
 // have passed Verify, having taken credit for it. It is for programs that
 // send it to PID themselves; they must send it.
 func (h *Handle) Message(ctx context.Context, b codec.Batch, reply func(codec.Produced, error)) (*Produce, error) {
-	if max := h.MessageBytesMax(); len(b) > max {
-		return nil, codec.Errorf(codec.RecordTooLarge, "batch of %d bytes: %s takes at most %d (message.bytes.max)", len(b), h.tp.Topic, max)
-	}
-	if s := h.state.Load(); s.write != nil {
-		return nil, s.write
-	}
-	if h.house.short.Load() {
-		return nil, codec.Errorf(codec.DiskFull, "the disk has less than its reserve of %d bytes free: records are refused until there is room", h.house.reserve)
+	if err := h.admits(b); err != nil {
+		return nil, err
 	}
 	if err := h.house.credit.take(ctx, int64(len(b))); err != nil {
 		return nil, err
 	}
+	h.here.Add(1)
+	return &Produce{batch: b, reply: reply, paid: h.house.credit, of: h}, nil
+}
+
+// messageNow is Message that does not wait for credit.
+func (h *Handle) messageNow(b codec.Batch, reply func(codec.Produced, error)) (*Produce, error) {
+	if err := h.admits(b); err != nil {
+		return nil, err
+	}
+	if err := h.house.credit.takeNow(int64(len(b))); err != nil {
+		return nil, err
+	}
 	return &Produce{batch: b, reply: reply, paid: h.house.credit}, nil
+}
+
+// admits says why a batch cannot be let in.
+func (h *Handle) admits(b codec.Batch) error {
+	if max := h.MessageBytesMax(); len(b) > max {
+		return codec.Errorf(codec.RecordTooLarge, "batch of %d bytes: %s takes at most %d (message.bytes.max)", len(b), h.tp.Topic, max)
+	}
+	if s := h.state.Load(); s.write != nil {
+		return s.write
+	}
+	if h.house.short.Load() {
+		return codec.Errorf(codec.DiskFull, "the disk has less than its reserve of %d bytes free: records are refused until there is room", h.house.reserve)
+	}
+	return nil
 }
 
 // Bounds are the first offset that can be read and the offset behind the last.
@@ -170,6 +194,18 @@ func (h *Handle) Read(dst []byte, offset codec.Offset, maxBytes int) ([]byte, er
 		}
 		return out, h.judge(err)
 	}
+}
+
+// leaderlessFor is how long a reader waits at the end of a log that nobody leads.
+const leaderlessFor = codec.Millis(5000)
+
+// Cut says that nothing new can come, for this replica has known of no leader for a
+// while: code Unavailable. Otherwise it is nil.
+func (h *Handle) Cut() error {
+	if s := h.state.Load(); s.alone != 0 && h.house.clock.Now()-s.alone > leaderlessFor && !codec.Mutant("waits-in-silence") {
+		return codec.Errorf(codec.Unavailable, "%s has had no leader that is known here for %d s", h.tp, leaderlessFor/1000)
+	}
+	return nil
 }
 
 // leads says that this replica leads and knows what is committed, so that the

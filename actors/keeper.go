@@ -43,6 +43,7 @@ type keeper struct {
 type table struct {
 	parts  map[codec.TopicPartition]*Handle
 	groups map[codec.GroupID]*Handle
+	fars   map[codec.TopicPartition]*Far // of those that have a replica here
 }
 
 // kept is one replica that lives here.
@@ -103,10 +104,7 @@ func (k *keeper) Receive(c actor.Context) {
 	case *buried:
 		k.buried(m)
 	case *gone:
-		k.house.send(k.house.courier, m)
-		for _, g := range k.order {
-			k.kept[g].handle.tell(m, func(error) {})
-		}
+		k.lost(m)
 	case *whenOpen:
 		k.whenOpen(m)
 	case *passed:
@@ -138,6 +136,19 @@ func (k *keeper) Receive(c actor.Context) {
 
 func (k *keeper) post(m any) { k.house.send(k.self, m) }
 
+// lost tells all that have to do with a broker that it has ended.
+func (k *keeper) lost(m *gone) {
+	if k.house.link == nil {
+		return
+	}
+	k.house.send(k.house.courier, m)
+	k.house.send(k.house.herald, m)
+	k.house.send(k.house.ferry, m)
+	for _, g := range k.order {
+		k.kept[g].handle.tell(m, func(error) {})
+	}
+}
+
 // settle finds out on the disk who this broker is.
 func (k *keeper) settle() {
 	uuid, disk := k.house.newUUID(), k.house.newUUID()
@@ -167,6 +178,9 @@ func (k *keeper) settled(m *settled) {
 		panic("actors: stored disk id does not hold: " + err.Error())
 	}
 	k.house.cluster, k.house.node, k.house.disk = id, codec.NodeID(m.id.Node), disk
+	if k.house.link != nil {
+		k.house.openRoads()
+	}
 	k.who.Store(&m.id)
 	me, all := m.id.metadataReplica(), members{list: m.id.founders()}
 	s := seat{

@@ -11,6 +11,9 @@ func (k *keeper) leave(m *leave) {
 		}
 		return
 	}
+	if k.house.link != nil {
+		k.house.send(k.house.ferry, endFerry{})
+	}
 	for _, w := range k.waiting {
 		w.done(errStopping)
 	}

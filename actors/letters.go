@@ -57,7 +57,42 @@ func (b *Broker) hear(from codec.NodeID, p []byte) error {
 		}
 		return err
 	}
+	if b.house.link != nil {
+		return b.hearForwarded(kind, from, p)
+	}
 	return fmt.Errorf("letter of kind %d: this program knows none", kind)
+}
+
+// hearForwarded sorts what has to do with requests for another broker than the one that
+// was asked. A batch is verified here, outside of any actor's turn.
+func (b *Broker) hearForwarded(kind codec.LetterKind, from codec.NodeID, p []byte) (err error) {
+	to, m := b.house.ferry, any(nil)
+	switch kind {
+	case codec.LetterLeads:
+		var l *codec.Leads
+		l, err = codec.ParseLeads(p)
+		to, m = b.house.herald, &toldLeads{from, l}
+	case codec.LetterParcel:
+		var l *codec.Parcel
+		if l, err = codec.ParseParcel(p); err == nil {
+			err = l.Batch.Verify(codec.FrameMax)
+		}
+		m = &arrived{from, l}
+	case codec.LetterReceipt:
+		m, err = codec.ParseReceipt(p)
+	case codec.LetterLook:
+		var l *codec.Look
+		l, err = codec.ParseLook(p)
+		m = &lookedAt{from, l}
+	case codec.LetterSight:
+		m, err = codec.ParseSight(p)
+	default:
+		err = fmt.Errorf("letter of kind %d: this program knows none", kind)
+	}
+	if err == nil {
+		b.house.send(to, m)
+	}
+	return err
 }
 
 func (b *Broker) hearRaft(from codec.NodeID, p []byte) error {

@@ -33,8 +33,7 @@ type Joining struct {
 // the broker's.
 func (b *Broker) Hear(from codec.NodeID, letter []byte) {
 	if err := b.hear(from, letter); err != nil {
-		b.house.tallies.lettersRefused.Add(1)
-		b.house.log.Warn("a letter was refused", "from", from, "error", err)
+		b.house.refused("a letter was refused", "from", from, "error", err)
 	}
 }
 
@@ -42,6 +41,18 @@ func (b *Broker) Hear(from codec.NodeID, letter []byte) {
 // and nobody answers there. Those that it led look for another leader at
 // once.
 func (b *Broker) Lost(node codec.NodeID) { b.house.toBroker(&gone{node}) }
+
+// warnEvery is the least between warnings of letters that are refused, ms: whoever sends
+// one sends many.
+const warnEvery = 60_000
+
+// refused counts what another broker sent in vain, and says so now and then.
+func (h *house) refused(what string, more ...any) {
+	n, now := h.tallies.lettersRefused.Add(1), int64(h.clock.Now())
+	if last := h.warned.Load(); (n == 1 || now-last >= warnEvery) && h.warned.CompareAndSwap(last, now) {
+		h.log.Warn(what, append(more, "refused so far", n)...)
+	}
+}
 
 // gone tells the keeper, and by it each partition, that a broker has ended.
 type gone struct{ node codec.NodeID }

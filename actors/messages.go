@@ -15,6 +15,7 @@ type Produce struct {
 	batch codec.Batch
 	reply func(codec.Produced, error)
 	paid  *credit
+	of    *Handle // that it was let in by; nil for one of another broker
 }
 
 // answer gives the credit back and replies, once.
@@ -25,6 +26,9 @@ func (m *Produce) answer(p codec.Produced, err error) {
 	reply := m.reply
 	m.reply = nil
 	m.paid.give(int64(len(m.batch)))
+	if m.of != nil {
+		m.of.here.Add(-1)
+	}
 	m.batch = nil
 	reply(p, err)
 	if codec.Mutant("answered-twice") {

@@ -274,6 +274,9 @@ func (p *Partition) serve(role replica.Role) {
 	p.serving = true
 	p.pub.publishState(state{open: true, leader: true, term: role.Term, lead: p.house.node})
 	p.house.toBroker(&ready{group: p.seat.group, replica: p.seat.id})
+	if p.house.link != nil {
+		p.house.send(p.house.herald, &leading{p.seat.group})
+	}
 	p.post(&stepOver{life: p.disk.life})
 }
 
@@ -297,7 +300,13 @@ func (p *Partition) follow(role replica.Role) {
 		why = codec.Errorf(codec.NotLeader, "%s is led by %s", p.seat.name, lead)
 		why.Leader = p.house.addressOf(lead)
 	}
-	p.pub.publishState(state{open: true, term: role.Term, lead: lead, write: why})
+	next := state{open: true, term: role.Term, lead: lead, write: why}
+	if lead == "" {
+		if next.alone = p.pub.state.Load().alone; next.alone == 0 {
+			next.alone = p.house.clock.Now()
+		}
+	}
+	p.pub.publishState(next)
 	if lead != "" {
 		p.house.toBroker(&ready{group: p.seat.group, replica: p.seat.id})
 	}

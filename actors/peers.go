@@ -258,8 +258,7 @@ func (p *Partition) heard(m *heard) {
 		return
 	}
 	if err != nil {
-		p.house.tallies.lettersRefused.Add(1)
-		p.house.log.Warn("a message of another replica was refused", "partition", p.seat.name, "error", err)
+		p.house.refused("a message of another replica was refused", "partition", p.seat.name, "error", err)
 		return
 	}
 	p.flushSoon()

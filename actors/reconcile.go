@@ -209,10 +209,12 @@ func (k *keeper) open(t *kept) {
 
 // publishTable shows callers which partitions there are.
 func (k *keeper) publishTable(s *cluster.State) {
-	next := &table{parts: make(map[codec.TopicPartition]*Handle), groups: map[codec.GroupID]*Handle{codec.MetadataGroup: k.meta}}
+	next := &table{parts: make(map[codec.TopicPartition]*Handle), groups: map[codec.GroupID]*Handle{codec.MetadataGroup: k.meta}, fars: make(map[codec.TopicPartition]*Far)}
 	for _, a := range s.On(codec.NodeID(k.id.Node)) {
 		if t := k.kept[a.Group]; t != nil {
-			next.parts[codec.TopicPartition{Topic: a.Topic, Partition: a.Number}] = t.handle
+			tp := codec.TopicPartition{Topic: a.Topic, Partition: a.Number}
+			next.parts[tp] = t.handle
+			next.fars[tp] = &Far{house: k.house, tp: tp, group: a.Group, near: t.handle}
 			next.groups[a.Group] = t.handle
 		}
 	}

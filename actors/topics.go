@@ -175,6 +175,10 @@ func (b *Broker) describePartition(name codec.Topic, n codec.Partition, part clu
 	for _, r := range part.Staying() {
 		d.Replicas = append(d.Replicas, r.Node)
 	}
+	if lead := b.house.leaderOf(part.Group); lead.node != "" {
+		d.Leader = lead.node
+		d.Epoch, _ = codec.EpochOf(lead.term)
+	}
 	h := b.table.Load().parts[codec.TopicPartition{Topic: name, Partition: n}]
 	if h == nil {
 		return d
@@ -182,15 +186,11 @@ func (b *Broker) describePartition(name codec.Topic, n codec.Partition, part clu
 	if v := h.view.Load(); v != nil {
 		d.Start, d.HighWatermark, d.Bytes = v.Start(), v.HighWatermark(), v.Bytes()
 	}
-	if s := h.state.Load(); s.lead != "" {
-		d.Leader = s.lead
-		d.Epoch, _ = codec.EpochOf(s.term)
-		if s.leader {
-			// It is in sync with itself, and with whom it has seen to be.
-			d.InSync = []codec.NodeID{s.lead}
-			if more := h.inSync.Load(); more != nil {
-				d.InSync = *more
-			}
+	if s := h.state.Load(); s.leader {
+		// It is in sync with itself, and with whom it has seen to be.
+		d.InSync = []codec.NodeID{s.lead}
+		if more := h.inSync.Load(); more != nil {
+			d.InSync = *more
 		}
 	}
 	return d

@@ -43,12 +43,14 @@ const (
 	OpUnsubscribe    Op = 24
 	OpCredit         Op = 25 // one-way
 	OpNewProducer    Op = 26
+	OpCluster        Op = 30
+	OpRemoveNode     Op = 31
 )
 
 var opNames = map[Op]string{
 	OpHello: "HELLO", OpPing: "PING", OpMetadata: "METADATA", OpCreateTopic: "CREATE_TOPIC", OpAlterTopic: "ALTER_TOPIC",
 	OpDeleteTopic: "DELETE_TOPIC", OpDescribeTopic: "DESCRIBE_TOPIC", OpTrim: "TRIM", OpChangeReplicas: "CHANGE_REPLICAS", OpTransfer: "TRANSFER", OpProduce: "PRODUCE", OpFetch: "FETCH", OpOffsets: "OFFSETS",
-	OpSubscribe: "SUBSCRIBE", OpUnsubscribe: "UNSUBSCRIBE", OpCredit: "CREDIT", OpNewProducer: "NEW_PRODUCER",
+	OpSubscribe: "SUBSCRIBE", OpUnsubscribe: "UNSUBSCRIBE", OpCredit: "CREDIT", OpNewProducer: "NEW_PRODUCER", OpCluster: "CLUSTER", OpRemoveNode: "REMOVE_NODE",
 }
 
 // String is the name in docs/PROTOCOL.md.

@@ -52,6 +52,11 @@ func goldenFrames(t testing.TB) []golden {
 		answer("trim answer", &Trimmed{40}),
 		ask("change replicas", &ChangeReplicas{tp, []NodeID{"n2", "n3"}}),
 		ask("transfer", &Transfer{tp, "n2"}),
+		ask("cluster", &ClusterQuery{}),
+		answer("cluster answer", &ClusterView{UUID{0xc1}, "n1", "n2", []ClusterNode{
+			{"n1", "127.0.0.1:9650", "127.0.0.1:9651", "r1", NodeActive, true, true, ""},
+			{"n2", "", "127.0.0.1:9751", "", NodeJoining, false, false, "nobody listens there"}}}),
+		ask("remove node", &RemoveNode{"n2"}),
 		ask("produce a batch", &Produce{TopicPartition: tp, Batch: batch}),
 		ask("produce records", &Produce{TopicPartition: tp, Compression: Zstd, Records: []Record{
 			sent, {Timestamp: NoTimestamp, Value: []byte{}}}}),

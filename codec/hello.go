@@ -5,6 +5,10 @@ import "math"
 // ProtocolVersion is the one version there is.
 const ProtocolVersion = 1
 
+// FeatureRedirect is the feature of HELLO that says that a client goes to the leader of a
+// partition itself: a server sends it there rather than ask the leader on its behalf.
+const FeatureRedirect = "redirect"
+
 // TokenMax is the longest token, in bytes.
 const TokenMax = 512
 

@@ -12,12 +12,12 @@ import (
 //	 0   1   kind
 //	 1   1   version, 1
 //	 2   2   0
-//	 4   4   CRC-32C of [8, end), short of the batches of a RaftLetter
+//	 4   4   CRC-32C of [8, end), short of the batches of a RaftLetter and of a Parcel
 //	 8  16   cluster
 //	24       what the kind says
 //
 // The link sees to order and to who may send; the checksum is against what
-// TCP's own does not see, and a RaftLetter's batches have theirs.
+// TCP's own does not see, and the batches of a RaftLetter or a Parcel have theirs.
 const letterHeadBytes = 24
 
 const letterVersion = 1
@@ -32,6 +32,16 @@ const (
 	LetterAsk LetterKind = 2
 	// LetterAnswer answers a LetterAsk.
 	LetterAnswer LetterKind = 3
+	// LetterLeads tells which groups its sender leads.
+	LetterLeads LetterKind = 4
+	// LetterParcel takes a batch to the leader of its partition.
+	LetterParcel LetterKind = 5
+	// LetterReceipt answers a LetterParcel.
+	LetterReceipt LetterKind = 6
+	// LetterLook asks something about a partition.
+	LetterLook LetterKind = 7
+	// LetterSight answers a LetterLook.
+	LetterSight LetterKind = 8
 )
 
 // KindOfLetter is the kind of a letter, and the cluster that it is of.

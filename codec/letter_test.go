@@ -45,6 +45,93 @@ func TestLettersComeBack(t *testing.T) {
 	}
 }
 
+// forwarding are letters of every kind that takes requests elsewhere.
+func forwarding(t testing.TB) map[string][]byte {
+	return map[string][]byte{
+		"leads":   (&Leads{Cluster: someCluster, Asks: true, List: []Lead{{7, 8}, {9, 1 << 40}}}).Encode(),
+		"parcel":  slices.Concat((&Parcel{Cluster: someCluster, Number: 1 << 50, Group: 7, Row: 3, Place: 4, Batch: someBatch(t, "x")}).Encode()...),
+		"receipt": (&Receipt{Cluster: someCluster, Number: 2, Produced: Produced{10, 11}, Row: 12, Place: 14, Outcome: Outcome{NotLeader, 13, "n2", "ask n2"}}).Encode(),
+		"look":    (&Look{Cluster: someCluster, Number: 3, Group: 7, Kind: LookTime, At: -5, Bytes: 6, Within: 7}).Encode(),
+		"sight":   (&Sight{Cluster: someCluster, Number: 3, Start: 1, HighWatermark: 2, Offset: 3, BytesMax: 4, Found: true, Outcome: Outcome{Message: "m"}, Batches: someBatch(t, "y")}).Encode(),
+	}
+}
+
+// again parses a letter and makes it anew.
+var again = map[string]func([]byte) ([]byte, error){
+	"leads": func(p []byte) ([]byte, error) {
+		l, err := ParseLeads(p)
+		if err != nil {
+			return nil, err
+		}
+		return l.Encode(), nil
+	},
+	"parcel": func(p []byte) ([]byte, error) {
+		l, err := ParseParcel(p)
+		if err != nil {
+			return nil, err
+		}
+		return slices.Concat(l.Encode()...), nil
+	},
+	"receipt": func(p []byte) ([]byte, error) {
+		l, err := ParseReceipt(p)
+		if err != nil {
+			return nil, err
+		}
+		return l.Encode(), nil
+	},
+	"look": func(p []byte) ([]byte, error) {
+		l, err := ParseLook(p)
+		if err != nil {
+			return nil, err
+		}
+		return l.Encode(), nil
+	},
+	"sight": func(p []byte) ([]byte, error) {
+		l, err := ParseSight(p)
+		if err != nil {
+			return nil, err
+		}
+		return l.Encode(), nil
+	},
+}
+
+func TestForwardingLettersComeBack(t *testing.T) {
+	for name, p := range forwarding(t) {
+		got, err := again[name](p)
+		require.NoError(t, err, name)
+		require.Equal(t, p, got, name)
+		limit := len(p)
+		if name == "parcel" {
+			limit = parcelHeadBytes // the batch is verified by who receives it
+		}
+		for i := range limit {
+			q := slices.Clone(p)
+			q[i] ^= 0x10
+			_, err := again[name](q)
+			require.Error(t, err, "%s, byte %d", name, i)
+		}
+		for n := range limit {
+			_, err := again[name](p[:n])
+			require.Error(t, err, "%s of %d bytes", name, n)
+		}
+	}
+}
+
+// A letter that says what it cannot is refused, or read and said again as it came.
+func FuzzForwarding(f *testing.F) {
+	for _, p := range forwarding(f) {
+		f.Add(p)
+	}
+	f.Fuzz(func(t *testing.T, p []byte) {
+		for name, parse := range again {
+			got, err := parse(p)
+			if err == nil {
+				require.Equal(t, p, got, name)
+			}
+		}
+	})
+}
+
 // Whatever byte of a letter is another one, its reader sees it, short of the
 // batches, whose own checksum their descriptors are held against.
 func TestADamagedLetterIsRefused(t *testing.T) {

@@ -18,6 +18,7 @@ import (
 var exempt = map[string]exemption{
 	"actors/real.go":            {[]string{"clock", "chance", "disk", "channel"}, "hands the real clock, chance and disk to an embedded broker, and lets its caller wait"},
 	"actors/credit.go":          {[]string{"lock", "channel"}, "byte credit of callers outside actors"},
+	"actors/remote.go":          {[]string{"lock", "channel"}, "lets callers outside actors wait for another broker"},
 	"wal/os.go":                 {[]string{"disk"}, "the real disk"},
 	"wal/syncall.go":            {[]string{"lock"}, "two fsyncs of one log, side by side"},
 	"wal/port.go":               {[]string{"goroutine", "lock", "channel"}, "the disk port: blocking calls, answered by message"},

@@ -25,6 +25,11 @@ func (c *conn) metadata(r request, e *codec.Envelope) error {
 func metadataOf(b Broker, q codec.MetadataQuery) *codec.Metadata {
 	id := b.Identity()
 	m := &codec.Metadata{Cluster: id.Cluster, Node: id.Node, Nodes: []codec.MetadataNode{{Node: id.Node, Address: id.Address}}}
+	for _, n := range b.Nodes() {
+		if n.Node != id.Node {
+			m.Nodes = append(m.Nodes, n)
+		}
+	}
 	if len(q.Topics) == 0 {
 		for _, d := range b.Topics() {
 			m.Topics = append(m.Topics, outline(d))
@@ -114,7 +119,7 @@ func (c *conn) offsets(r request, e *codec.Envelope) error {
 	if err := e.Decode(&q); err != nil {
 		return err
 	}
-	p, err := c.server.broker.Partition(q.TopicPartition)
+	p, err := c.partition(q.TopicPartition, led)
 	if err != nil {
 		return err
 	}
@@ -123,7 +128,11 @@ func (c *conn) offsets(r request, e *codec.Envelope) error {
 }
 
 func offsetsOf(p Partition, q codec.OffsetsQuery) (*codec.Offsets, error) {
-	start, high, err := p.Bounds()
+	bounds := p.Bounds
+	if d, ok := p.(Distant); ok {
+		bounds = d.Ends
+	}
+	start, high, err := bounds()
 	if err != nil {
 		return nil, err
 	}

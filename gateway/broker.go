@@ -15,6 +15,8 @@ type Broker interface {
 	Identity() Identity
 	// Partition looks a partition up in a published table, without waiting.
 	Partition(codec.TopicPartition) (Partition, error)
+	// Nodes are the brokers of the cluster that say where clients reach them.
+	Nodes() []codec.MetadataNode
 	// Topics describes all topics, in order of name.
 	Topics() []codec.TopicDescription
 	// Topic describes one.
@@ -58,6 +60,20 @@ type Partition interface {
 	// OffsetForTime is the earliest offset whose record has a timestamp at or
 	// after t.
 	OffsetForTime(t codec.Millis) (offset codec.Offset, found bool, err error)
+}
+
+// Distant is a Partition that may be led by another broker.
+type Distant interface {
+	Partition
+	// Elsewhere is where a client is to go that finds leaders itself: an error of code
+	// NOT_LEADER that names the leader; nil when it is led here.
+	Elsewhere() error
+	// Afar says that Bounds and Read ask another broker, and wait for it.
+	Afar() bool
+	// Ends are Bounds as the leader has them; they may wait for it.
+	Ends() (start, highWatermark codec.Offset, err error)
+	// Cut is why nothing new can come to the end that is known here; nil when it can.
+	Cut() error
 }
 
 // Identity is who a broker is.

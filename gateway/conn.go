@@ -18,6 +18,7 @@ type conn struct {
 	net      net.Conn // raw, or TLS on it
 	raw      net.Conn
 	together *bufio.Writer  // gathers small writes for TLS; nil without
+	redirect bool           // the client goes to leaders itself; the reader's
 	who      codec.Identity // set with HELLO, where clients have to show it
 	opened   time.Time
 	inlet    *inlet

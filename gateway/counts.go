@@ -100,7 +100,7 @@ func (c *counts) readHits() map[string]uint64 {
 
 // countedOps are the operations that have counters of their own.
 var countedOps = [...]codec.Op{OpOther, codec.OpHello, codec.OpPing, codec.OpMetadata, codec.OpCreateTopic, codec.OpAlterTopic, codec.OpDeleteTopic,
-	codec.OpDescribeTopic, codec.OpTrim, codec.OpChangeReplicas, codec.OpTransfer, codec.OpProduce, codec.OpFetch, codec.OpOffsets, codec.OpSubscribe, codec.OpUnsubscribe, codec.OpCredit, codec.OpNewProducer}
+	codec.OpDescribeTopic, codec.OpTrim, codec.OpChangeReplicas, codec.OpTransfer, codec.OpProduce, codec.OpFetch, codec.OpOffsets, codec.OpSubscribe, codec.OpUnsubscribe, codec.OpCredit, codec.OpNewProducer, codec.OpCluster, codec.OpRemoveNode}
 
 // placeOf finds an operation's place in countedOps, 0 for one that has none.
 var placeOf = func() (places [64]uint8) {

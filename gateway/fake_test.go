@@ -58,6 +58,8 @@ func (b *fakeBroker) Partition(tp codec.TopicPartition) (Partition, error) {
 	return all[tp.Partition], nil
 }
 
+func (b *fakeBroker) Nodes() []codec.MetadataNode { return nil }
+
 func (b *fakeBroker) Topic(name codec.Topic) (codec.TopicDescription, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

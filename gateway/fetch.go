@@ -54,12 +54,16 @@ func (c *conn) fetch(r request, e *codec.Envelope) error {
 	if err != nil {
 		return err
 	}
-	if p.from, err = c.server.broker.Partition(p.fetch.TopicPartition); err != nil {
+	if p.from, err = c.partition(p.fetch.TopicPartition, read); err != nil {
 		return err
 	}
 	p.topic = c.server.counts.topic(p.topic, p.fetch.Topic)
 	wait := min(time.Duration(p.fetch.MaxWait)*time.Millisecond, c.server.limits.FetchWait)
 	p.deadline = c.now() + wait
+	if isRemote(p.from) { // the reader does not wait for another broker
+		p.ready()
+		return nil
+	}
 	_, high, err := p.from.Bounds()
 	if err != nil {
 		return err
@@ -103,6 +107,9 @@ func (p *poll) make(head []byte) (m made, ok bool) {
 	}
 	if err == nil && r.next >= high && r.stored() < min(max(1, p.fetch.MinBytes), r.most) && p.mayWait() {
 		r.drop()
+		if err := cut(p.from); err != nil {
+			return made{frame: c.refusal(head, p.request, err)}, true
+		}
 		p.await(p.from, r.next, p.deadline-c.now())
 		return made{}, false
 	}

@@ -89,7 +89,7 @@ func (c *conn) produce(r request, e *codec.Envelope, frame *buffer) error {
 // then, and for ever after a bad one, it may still be on its way to a disk.
 func (p *produce) handOver() error {
 	m := &p.message
-	to, err := p.conn.server.broker.Partition(m.TopicPartition)
+	to, err := p.conn.partition(m.TopicPartition, led)
 	if err != nil {
 		return err
 	}

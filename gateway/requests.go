@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"slices"
+
 	"github.com/troupe-mq/troupe/codec"
 )
 
@@ -96,6 +98,8 @@ func (c *conn) dispatch(r request, e *codec.Envelope) error {
 		return c.changeReplicas(r, e)
 	case codec.OpTransfer:
 		return c.transfer(r, e)
+	case codec.OpCluster, codec.OpRemoveNode:
+		return c.aboutCluster(r, e)
 	case codec.OpOffsets:
 		return c.offsets(r, e)
 	case codec.OpCredit:
@@ -123,6 +127,7 @@ func (c *conn) hello(r request, e *codec.Envelope) error {
 	}
 	c.inlet.widen()
 	id := c.server.broker.Identity()
+	c.redirect = slices.Contains(w.Features, codec.FeatureRedirect)
 	w.Server, w.Cluster, w.Node = id.Version, id.Cluster, id.Node
 	c.reply(r, w, nil)
 	return nil

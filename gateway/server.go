@@ -23,6 +23,8 @@ type Options struct {
 	Log func(event string, fields ...any)
 	// Security is what clients have to show.
 	Security Security
+	// Cluster answers for the cluster; nil for a broker that is asked for none.
+	Cluster Cluster
 }
 
 // Server takes clients' connections to a Broker.
@@ -31,6 +33,7 @@ type Server struct {
 	limits   Limits
 	log      func(event string, fields ...any)
 	security Security
+	cluster  Cluster
 
 	counts   counts
 	answers  *budget // of all connections, as requests
@@ -47,7 +50,7 @@ type Server struct {
 // New makes a Server; nothing runs before Listen or Serve.
 func New(b Broker, o Options) *Server {
 	s := &Server{
-		broker: b, limits: o.Limits.WithDefaults(), log: o.Log, security: o.Security, closed: make(chan struct{}),
+		broker: b, limits: o.Limits.WithDefaults(), log: o.Log, security: o.Security, cluster: o.Cluster, closed: make(chan struct{}),
 		listeners: map[net.Listener]struct{}{}, conns: map[*conn]struct{}{},
 	}
 	s.counts.topics.exists = s.hasTopic

@@ -19,7 +19,7 @@ func (c *conn) subscribe(r request, e *codec.Envelope) error {
 	if err := e.Decode(&q); err != nil {
 		return err
 	}
-	from, err := c.server.broker.Partition(q.TopicPartition)
+	from, err := c.partition(q.TopicPartition, read)
 	if err != nil {
 		return err
 	}
@@ -120,7 +120,9 @@ func (c *conn) push(out *outgoing) bool {
 	c.mu.Unlock()
 	_, high, err := r.from.Bounds()
 	if err == nil && r.offset == high {
-		return f.idle(out, high)
+		if err = cut(r.from); err == nil {
+			return f.idle(out, high)
+		}
 	}
 	held := 0
 	if err == nil {

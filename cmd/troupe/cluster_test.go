@@ -44,7 +44,7 @@ func (c *crowd) place(name string) string {
 }
 
 func (c *crowd) args(name string, more ...string) []string {
-	all := []string{"serve", "--data", filepath.Join(c.dir, name), "--node", name, "--listen", c.doors[name], "--http", "", "--link", c.links[name], "--gossip", "none"}
+	all := []string{"serve", "--data", filepath.Join(c.dir, name), "--node", name, "--listen", c.doors[name], "--http", "", "--link", c.links[name]}
 	return append(append(all, c.more...), more...)
 }
 
@@ -174,6 +174,31 @@ func TestThreeBrokersFoundACluster(t *testing.T) {
 	require.NoError(t, four.stop())
 	four = c.start("n4", "--join", c.links["n2"])
 	require.Equal(t, id, four.isReady("cluster"))
+
+	c.wellAgain()
+	status := command("", "cluster", "status", "-o", "json", "--server", c.doors["n2"])
+	require.NoError(t, status.failed)
+	said := fromJSON[clusterStatus](t, status.out)[0]
+	require.Equal(t, id, said.Cluster)
+	require.Len(t, said.Nodes, 4)
+	require.Equal(t, []string{"all is well: 4 brokers answer, 1 partition has its leader and its copies"}, said.Says)
+	require.NoError(t, four.stop())
+	status = command("", "cluster", "status", "--server", c.doors["n2"])
+	require.Equal(t, 1, status.code)
+	require.Contains(t, status.out, "broker n4 does not answer (no broker answers at "+c.doors["n4"])
+
+	require.ErrorContains(t, command("", "cluster", "remove", "n1", "--server", c.doors["n2"]).failed, `node "n1" has a replica of log/0: move its replicas to other nodes first`)
+	require.NoError(t, command("", "cluster", "remove", "n4", "--server", c.doors["n2"]).failed)
+	require.Eventually(t, func() bool {
+		return !strings.Contains(command("", "cluster", "nodes", "-o", "json", "--server", c.doors["n2"]).out, `"n4"`)
+	}, patience, 100*time.Millisecond)
+	c.wellAgain()
+}
+
+// wellAgain waits until status finds nothing wrong.
+func (c *crowd) wellAgain() {
+	c.Helper()
+	require.Eventually(c, func() bool { return command("", "cluster", "status", "--server", c.all()).code == 0 }, patience, 200*time.Millisecond)
 }
 
 // A broker that founded alone lets others in when it has a link.
@@ -247,7 +272,7 @@ func TestAFoundingGoesOn(t *testing.T) {
 		require.NoError(t, os.MkdirAll(dir, 0o750))
 		disk, err := diskOf(osFS, dir, newUUID)
 		require.NoError(t, err)
-		rec.Members = append(rec.Members, member{Node: codec.NodeID(n), Link: c.links[n], Disk: disk.String()})
+		rec.Members = append(rec.Members, party{Node: codec.NodeID(n), Link: c.links[n], Disk: disk.String()})
 	}
 	require.NoError(t, writeKept(osFS, filepath.Join(c.dir, "n1", recordName), rec))
 	one := c.start("n1") // even without --join it does not found alone

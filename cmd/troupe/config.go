@@ -158,7 +158,7 @@ func (c *serveConfig) checkLink() error {
 	case c.TLSCert == "" && !c.Insecure && !isLoopback(host):
 		return usagef("--link %s can be reached by others: give --tls-cert, --tls-key and --tls-ca (see troupe certs), use 127.0.0.1, or say --insecure", at)
 	}
-	return nil
+	return c.checkGossip()
 }
 
 // alone refuses what only means something with a link.

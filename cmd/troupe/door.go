@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"time"
 
 	"github.com/troupe-mq/troupe/actors"
@@ -17,12 +16,16 @@ type door struct {
 
 func (d door) Identity() gateway.Identity { return d.identity }
 
+// Partition looks a partition up, wherever it is led.
 func (d door) Partition(tp codec.TopicPartition) (gateway.Partition, error) {
-	h, err := d.Broker.Partition(tp)
+	f, err := d.Far(tp)
 	if err != nil {
 		return nil, err
 	}
-	return leaf{h}, nil
+	if f.Near() == nil {
+		return f.Remote(nil), nil
+	}
+	return near{f}, nil
 }
 
 func (d door) DeleteTopic(r codec.DeleteTopic, reply func(error)) {
@@ -38,28 +41,45 @@ func (d door) Transfer(tp codec.TopicPartition, to codec.NodeID) error {
 }
 
 func (d door) Trim(tp codec.TopicPartition, before codec.Offset, reply func(codec.Offset, error)) {
-	h, err := d.Broker.Partition(tp)
+	f, err := d.Far(tp)
 	if err != nil {
 		reply(0, err)
 		return
 	}
-	h.Trim(before, reply)
+	f.Trim(before, reply)
 }
 
-// leaf shows a partition to the gateway, which has verified each batch.
-type leaf struct{ *actors.Handle }
+// near shows a partition that has a replica here to the gateway, which has verified each
+// batch: those go to the leader, and what is read is this replica's.
+type near struct{ *actors.Far }
 
-func (l leaf) Produce(ctx context.Context, b codec.Batch, reply func(codec.Produced, error)) error {
-	return l.ProduceVerified(ctx, b, reply)
+func (n near) MaxMessageBytes() int { return n.MessageBytesMax() }
+
+func (n near) Read(dst []byte, offset codec.Offset, maxBytes int) ([]byte, error) {
+	return n.Near().Read(dst, offset, maxBytes)
 }
 
-func (l leaf) MaxMessageBytes() int { return l.MessageBytesMax() }
+func (n near) Bounds() (start, highWatermark codec.Offset, err error) { return n.Near().Bounds() }
 
-func (l leaf) OffsetForTime(t codec.Millis) (offset codec.Offset, found bool, err error) {
-	offset, _, found, err = l.Handle.OffsetForTime(t)
+func (n near) OffsetForTime(t codec.Millis) (offset codec.Offset, found bool, err error) {
+	if leads, _ := n.Near().Leads(); !leads && !n.Alone() {
+		return n.Far.Remote(nil).OffsetForTime(t)
+	}
+	offset, _, found, err = n.Near().OffsetForTime(t)
 	return offset, found, err
 }
 
-func (l leaf) Await(offset codec.Offset, wait time.Duration, done func()) (cancel func()) {
-	return l.Handle.Await(offset, wait, done)
+func (n near) Await(offset codec.Offset, wait time.Duration, done func()) (cancel func()) {
+	return n.Near().Await(offset, wait, done)
 }
+
+func (n near) Ends() (start, highWatermark codec.Offset, err error) {
+	if leads, _ := n.Near().Leads(); leads || n.Alone() {
+		return n.Near().Bounds()
+	}
+	return n.Far.Remote(nil).Ends()
+}
+
+func (n near) Cut() error { return n.Near().Cut() }
+
+func (n near) Afar() bool { return false }

@@ -24,8 +24,8 @@ import (
 // never replaced: so of two records at most one is ever kept by all its members,
 // however often processes die in between. Whoever restarts goes on with its own.
 
-// member is one broker of a record.
-type member struct {
+// party is one broker of a record.
+type party struct {
 	Node codec.NodeID `json:"node"`
 	Link string       `json:"link"`
 	Disk string       `json:"disk"`
@@ -33,8 +33,8 @@ type member struct {
 
 // record is a cluster to be: its members are in order of their names.
 type record struct {
-	Cluster string   `json:"cluster"`
-	Members []member `json:"members"`
+	Cluster string  `json:"cluster"`
+	Members []party `json:"members"`
 }
 
 func (r *record) same(o *record) bool {
@@ -70,10 +70,11 @@ const (
 // standing is what a broker says of itself.
 type standing struct {
 	Stage   string   `json:"stage"`
-	Member  member   `json:"member"`
+	Member  party    `json:"member"`
 	Join    []string `json:"join,omitempty"`    // that it founds with, in order; none for who founds nothing
 	Record  *record  `json:"record,omitempty"`  // that it keeps
 	Cluster string   `json:"cluster,omitempty"` // of a member
+	Gossip  string   `json:"gossip,omitempty"`  // of a member, where it is reached
 }
 
 // heard is what came of asking an address: a standing, or why there is none.
@@ -84,7 +85,7 @@ type heard struct {
 
 // founder is a broker that founds with others.
 type founder struct {
-	self member
+	self party
 	list []string // all addresses in order, its own among them
 	kept *record
 }
@@ -231,11 +232,11 @@ func (f *founder) forward(theirs map[string]*standing) move {
 
 // record is the one that this broker draws, when all have answered.
 func (f *founder) record(cluster codec.UUID, said map[string]heard) *record {
-	r := &record{Cluster: cluster.String(), Members: []member{f.self}}
+	r := &record{Cluster: cluster.String(), Members: []party{f.self}}
 	for _, a := range f.others() {
 		r.Members = append(r.Members, said[a].standing.Member)
 	}
-	slices.SortFunc(r.Members, func(a, b member) int { return strings.Compare(string(a.Node), string(b.Node)) })
+	slices.SortFunc(r.Members, func(a, b party) int { return strings.Compare(string(a.Node), string(b.Node)) })
 	return r
 }
 

@@ -13,8 +13,8 @@ import (
 	"github.com/troupe-mq/troupe/codec"
 )
 
-func of(n string) member {
-	return member{Node: codec.NodeID(n), Link: n + ":9651", Disk: "disk of " + n}
+func of(n string) party {
+	return party{Node: codec.NodeID(n), Link: n + ":9651", Disk: "disk of " + n}
 }
 
 var threeLinks = []string{"n1:9651", "n2:9651", "n3:9651"}
@@ -24,7 +24,7 @@ func TestAFoundersNextStep(t *testing.T) {
 	empty := func(n string) heard {
 		return heard{standing: &standing{Stage: stageEmpty, Member: of(n), Join: threeLinks}}
 	}
-	rec := &record{Cluster: "c1", Members: []member{of("n1"), of("n2"), of("n3")}}
+	rec := &record{Cluster: "c1", Members: []party{of("n1"), of("n2"), of("n3")}}
 	other := &record{Cluster: "c2", Members: rec.Members}
 	recorded := func(n string, r *record) heard {
 		return heard{standing: &standing{Stage: stageRecorded, Member: of(n), Join: threeLinks, Record: r}}
@@ -56,10 +56,10 @@ func TestAFoundersNextStep(t *testing.T) {
 		"other flags":                     {nil, gone, changed(empty("n3"), func(s *standing) { s.Join = threeLinks[1:] }), "refuses: has --join n2:9651,n3:9651, and this one n1:9651,n2:9651,n3:9651"},
 		"one founds nothing":              {nil, gone, changed(empty("n3"), func(s *standing) { s.Join = nil }), "refuses: has --join without its own address, or none"},
 		"an address with another":         {nil, gone, changed(empty("n3"), func(s *standing) { s.Member.Link = "x:1" }), "refuses: says that it is reached at \"x:1\""},
-		"a record of others":              {nil, gone, recorded("n3", &record{Cluster: "c3", Members: []member{of("n3"), of("n4")}}), "refuses: founds a cluster of n3:9651,n4:9651"},
-		"a record of another disk here":   {nil, gone, recorded("n3", &record{Cluster: "c3", Members: []member{of("n1"), {"n2", "n2:9651", "lost"}, of("n3")}}), "refuses: another data directory"},
+		"a record of others":              {nil, gone, recorded("n3", &record{Cluster: "c3", Members: []party{of("n3"), of("n4")}}), "refuses: founds a cluster of n3:9651,n4:9651"},
+		"a record of another disk here":   {nil, gone, recorded("n3", &record{Cluster: "c3", Members: []party{of("n1"), {"n2", "n2:9651", "lost"}, of("n3")}}), "refuses: another data directory"},
 		"a disk was replaced there":       {rec, gone, changed(empty("n3"), func(s *standing) { s.Member.Disk = "new" }), "refuses: node \"n3\" at n3:9651 has lost the data directory"},
-		"this one has another address":    {&record{Cluster: "c1", Members: []member{of("n1"), {"n2", "old:1", "disk of n2"}}}, gone, gone, "refuses: node \"n2\" is not at n2:9651"},
+		"this one has another address":    {&record{Cluster: "c1", Members: []party{of("n1"), {"n2", "old:1", "disk of n2"}}}, gone, gone, "refuses: node \"n2\" is not at n2:9651"},
 		"a clone":                         {nil, heard{err: codec.Errorf(codec.Clone, "this is node n2 as well")}, gone, "refuses: this is node n2 as well"},
 	} {
 		f := &founder{self: of("n2"), list: threeLinks, kept: c.kept}
@@ -118,7 +118,7 @@ type founding struct {
 
 // candidate is a broker: what its disk keeps, and what its process knows.
 type candidate struct {
-	self   member
+	self   party
 	kept   *record
 	member string // the cluster that it belongs to
 	disks  int
@@ -253,7 +253,7 @@ func TestARecordIsKept(t *testing.T) {
 	none, err := readKept[record](fs, name)
 	require.NoError(t, err)
 	require.Nil(t, none)
-	want := record{Cluster: "c", Members: []member{of("n1"), of("n2")}}
+	want := record{Cluster: "c", Members: []party{of("n1"), of("n2")}}
 	require.NoError(t, writeKept(fs, name, want))
 	got, err := readKept[record](fs, name)
 	require.NoError(t, err)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/troupe-mq/troupe/actors"
 	"github.com/troupe-mq/troupe/cluster/link"
+	"github.com/troupe-mq/troupe/cluster/member"
 	"github.com/troupe-mq/troupe/cluster/trust"
 	"github.com/troupe-mq/troupe/codec"
 	"github.com/troupe-mq/troupe/wal"
@@ -39,6 +40,10 @@ type linked struct {
 	broker atomic.Pointer[actors.Broker]
 	waits  atomic.Pointer[string] // for whom, until the broker starts
 	doing  sync.WaitGroup
+
+	members atomic.Pointer[member.Members]
+	ctx     context.Context // ends when close begins
+	stop    context.CancelFunc
 }
 
 const linkDefault = "127.0.0.1:9651"
@@ -49,6 +54,7 @@ func (c *serveConfig) wantsLink() bool { return c.Join != "" || c.Link != "" }
 // openLink finds out who this broker is to others, and lets them ask.
 func openLink(cfg *serveConfig, log func(event string, fields ...any)) (_ *linked, err error) {
 	l := &linked{cfg: cfg, log: log, list: addressesOf(cfg.Join)}
+	l.ctx, l.stop = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
 			l.close()
@@ -171,7 +177,7 @@ func (l *linked) founds() bool { return slices.Contains(l.list, l.self.Address) 
 
 // stand says what others are told when they ask.
 func (l *linked) stand(stage string, r *record) {
-	s := &standing{Stage: stage, Member: member{Node: l.self.Node, Link: l.self.Address, Disk: l.self.Disk.String()}, Record: r}
+	s := &standing{Stage: stage, Member: party{Node: l.self.Node, Link: l.self.Address, Disk: l.self.Disk.String()}, Record: r}
 	if l.founds() {
 		s.Join = l.list
 	}
@@ -234,7 +240,9 @@ func (l *linked) during(do func()) { l.doing.Go(do) }
 
 // close ends the link, with a goodbye.
 func (l *linked) close() {
+	l.stop()
 	l.doing.Wait()
+	l.leaveGossip()
 	if l.link != nil {
 		l.link.Close()
 	}

@@ -51,7 +51,7 @@ func startNode(ctx context.Context, cfg serveConfig, log *logrus.Logger) (_ *nod
 	}
 	cluster, name := n.broker.Identity()
 	n.identity = gateway.Identity{Cluster: cluster, Node: name, Version: version, Address: cfg.Advertise}
-	n.gateway = gateway.New(door{n.broker, n.identity}, gateway.Options{Limits: n.limits, Log: told.Info})
+	n.gateway = gateway.New(door{n.broker, n.identity}, gateway.Options{Limits: n.limits, Log: told.Info, Cluster: view{n.broker, n.linked}})
 	if n.listen, err = n.gateway.Listen(cfg.Listen); err != nil {
 		return nil, taken(err, "listen", "")
 	}
@@ -94,7 +94,10 @@ func (n *node) startBroker(ctx context.Context, cfg *serveConfig, told *slog.Log
 	}
 	l.peers.readyWhen(func() bool { return n.broker.Ready() == nil })
 	cluster, _ := n.broker.Identity()
-	return l.belong(cluster)
+	if err := l.belong(cluster); err != nil {
+		return err
+	}
+	return l.startGossip()
 }
 
 // clientAddress is where clients reach this broker, as far as it is known before it

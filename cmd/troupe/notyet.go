@@ -10,14 +10,12 @@ import (
 // What people who know such systems look for, and what there is instead. The
 // README's table "not yet" says the same.
 const (
-	oneBroker = "there is one broker, and its topics have one replica"
-	noGroups  = "there are no consumer groups: a consumer keeps its own position, see troupe consume --from"
-	noTLS     = "there is no TLS or authentication: a broker listens on loopback only, unless --insecure is said"
+	noGroups = "there are no consumer groups: a consumer keeps its own position, see troupe consume --from"
 )
 
 // notYetVerbs are verbs to come.
 var notYetVerbs = map[string]string{
-	"group": noGroups, "cluster": oneBroker, "keygen": noTLS,
+	"group": noGroups,
 	"chaos": "it is run from the source: go test ./simulations/chaos",
 }
 

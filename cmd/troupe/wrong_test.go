@@ -80,8 +80,6 @@ func TestWrongUsage(t *testing.T) {
 		{"prodcue t", 2, `unknown command "prodcue" for "troupe": did you mean produce? See troupe --help`},
 		{"topic desc t", 2, `unknown command "desc" for "troupe topic": did you mean describe? See troupe topic --help`},
 		{"group list", 2, "troupe group: not yet: there are no consumer groups: a consumer keeps its own position, see troupe consume --from"},
-		{"cluster status", 2, "troupe cluster: not yet: there is one broker, and its topics have one replica"},
-		{"keygen", 2, "troupe keygen: not yet: there is no TLS or authentication: a broker listens on loopback only, unless --insecure is said"},
 		{"completion tcsh", 2, `unknown command "tcsh" for "troupe completion": see troupe completion --help`},
 		{"serve --join n1", 2, "--join \"n1\": want HOST:PORT of a broker's link, such as 127.0.0.1:9651, or several with commas between them"},
 		{"serve --tls-cert f", 2, "--tls-key, --tls-ca is missing: TLS wants --tls-cert, --tls-key and --tls-ca, see troupe certs"},

@@ -47,6 +47,8 @@ func (m *memory) make(topic codec.Topic, n int) {
 
 func (m *memory) Identity() gateway.Identity { return gateway.Identity{Node: "n1", Version: "test"} }
 
+func (m *memory) Nodes() []codec.MetadataNode { return nil }
+
 func (m *memory) Partition(tp codec.TopicPartition) (gateway.Partition, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -73,7 +73,7 @@ func (p *pending) drop() {
 // changes says whether an operation leaves something behind.
 func changes(op codec.Op) bool {
 	switch op {
-	case codec.OpProduce, codec.OpCreateTopic, codec.OpAlterTopic, codec.OpDeleteTopic, codec.OpTrim, codec.OpChangeReplicas, codec.OpTransfer:
+	case codec.OpProduce, codec.OpCreateTopic, codec.OpAlterTopic, codec.OpDeleteTopic, codec.OpTrim, codec.OpChangeReplicas, codec.OpTransfer, codec.OpRemoveNode:
 		return true
 	}
 	return false

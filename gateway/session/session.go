@@ -28,7 +28,7 @@ func New(limits Limits) *Session {
 }
 
 // features are what this side has of HELLO's.
-var features = []string{codec.FeatureSubscribe}
+var features = []string{codec.FeatureSubscribe, codec.FeatureRedirect}
 
 // CheckMagic is the rule of the first four bytes. The error ends the
 // connection.

@@ -63,7 +63,7 @@ func TestHelloChooses(t *testing.T) {
 }
 
 func TestFeaturesAreThoseOfBoth(t *testing.T) {
-	w, err := New(Limits{}.WithDefaults()).Hello(&codec.Hello{ProtocolMin: 1, ProtocolMax: 1, Features: []string{"redirect", "subscribe"}})
+	w, err := New(Limits{}.WithDefaults()).Hello(&codec.Hello{ProtocolMin: 1, ProtocolMax: 1, Features: []string{"compress-all", "subscribe"}})
 	require.NoError(t, err)
 	require.Equal(t, []string{"subscribe"}, w.Features)
 }

@@ -39,11 +39,15 @@ func (d liveDoor) Identity() gateway.Identity {
 
 // Partition implements gateway.Broker.
 func (d liveDoor) Partition(tp codec.TopicPartition) (gateway.Partition, error) {
-	h, err := d.Broker.Partition(tp)
+	f, err := d.Far(tp)
 	if err != nil {
 		return nil, err
 	}
-	return liveLeaf{h, d}, nil
+	r := f.Remote(d.inside)
+	if h := f.Near(); h != nil {
+		return liveLeaf{liveFar{r, d}, h}, nil
+	}
+	return liveFar{r, d}, nil
 }
 
 // CreateTopic implements gateway.Broker.
@@ -83,17 +87,18 @@ func (d liveDoor) Transfer(tp codec.TopicPartition, to codec.NodeID) (err error)
 
 // Trim implements gateway.Broker.
 func (d liveDoor) Trim(tp codec.TopicPartition, before codec.Offset, reply func(codec.Offset, error)) {
-	h, err := d.Broker.Partition(tp)
+	f, err := d.Far(tp)
 	if err != nil {
 		reply(0, err)
 		return
 	}
-	d.inside(func() { h.Trim(before, reply) })
+	d.inside(func() { f.Trim(before, reply) })
 }
 
-// liveLeaf shows a partition to the gateway, which has verified each batch.
-type liveLeaf struct {
-	*actors.Handle
+// liveFar shows a partition without a replica here to the gateway, which has verified
+// each batch.
+type liveFar struct {
+	*actors.Remote
 	door liveDoor
 }
 
@@ -102,12 +107,12 @@ type liveLeaf struct {
 const creditPause = time.Millisecond
 
 // Produce implements gateway.Partition. Credit cannot be waited for inside.
-func (l liveLeaf) Produce(ctx context.Context, b codec.Batch, reply func(codec.Produced, error)) error {
+func (l liveFar) Produce(ctx context.Context, b codec.Batch, reply func(codec.Produced, error)) error {
 	hurry, cancel := context.WithCancel(ctx)
 	cancel()
 	for {
 		var err error
-		l.door.inside(func() { err = l.ProduceVerified(hurry, b, reply) })
+		l.door.inside(func() { err = l.Far.Produce(hurry, b, reply) })
 		if codec.CodeOf(err) != codec.Overloaded || ctx.Err() != nil {
 			return err
 		}
@@ -115,24 +120,50 @@ func (l liveLeaf) Produce(ctx context.Context, b codec.Batch, reply func(codec.P
 	}
 }
 
-// MaxMessageBytes implements gateway.Partition.
-func (l liveLeaf) MaxMessageBytes() int { return l.MessageBytesMax() }
+// Afar implements gateway.Distant.
+func (l liveFar) Afar() bool { return true }
+
+// liveLeaf shows one with a replica here.
+type liveLeaf struct {
+	liveFar
+	near *actors.Handle
+}
+
+// Afar implements gateway.Distant.
+func (l liveLeaf) Afar() bool { return false }
+
+// Cut implements gateway.Distant.
+func (l liveLeaf) Cut() error { return l.near.Cut() }
+
+// Bounds implements gateway.Partition.
+func (l liveLeaf) Bounds() (start, highWatermark codec.Offset, err error) { return l.near.Bounds() }
+
+// Ends implements gateway.Distant.
+func (l liveLeaf) Ends() (start, highWatermark codec.Offset, err error) {
+	if leads, _ := l.near.Leads(); leads {
+		return l.near.Bounds()
+	}
+	return l.liveFar.Ends()
+}
 
 // Read implements gateway.Partition.
 func (l liveLeaf) Read(dst []byte, offset codec.Offset, maxBytes int) (out []byte, err error) {
-	l.door.inside(func() { out, err = l.Handle.Read(dst, offset, maxBytes) })
+	l.door.inside(func() { out, err = l.near.Read(dst, offset, maxBytes) })
 	return out, err
 }
 
 // Await implements gateway.Partition.
 func (l liveLeaf) Await(offset codec.Offset, wait time.Duration, done func()) (cancel func()) {
-	l.door.inside(func() { cancel = l.Handle.Await(offset, wait, done) })
+	l.door.inside(func() { cancel = l.near.Await(offset, wait, done) })
 	forget := cancel
 	return func() { l.door.inside(forget) }
 }
 
 // OffsetForTime implements gateway.Partition.
 func (l liveLeaf) OffsetForTime(t codec.Millis) (offset codec.Offset, found bool, err error) {
-	l.door.inside(func() { offset, _, found, err = l.Handle.OffsetForTime(t) })
+	if leads, _ := l.near.Leads(); !leads {
+		return l.liveFar.OffsetForTime(t)
+	}
+	l.door.inside(func() { offset, _, found, err = l.near.OffsetForTime(t) })
 	return offset, found, err
 }
