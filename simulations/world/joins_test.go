@@ -49,6 +49,9 @@ func TestNodesJoin(t *testing.T) {
 			for _, log := range c.logs {
 				c.write(t, log)
 			}
+			for _, n := range c.nodes {
+				require.NoError(t, n.Broker.Ready(), "%s is ready, whoever leads the metadata", n.name)
+			}
 			c.kill(a.node, c.mode(""))
 			c.revive(a.node)
 			require.NoError(t, c.run(c.allStarted, time.Minute))
