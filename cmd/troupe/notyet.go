@@ -16,7 +16,6 @@ const (
 // notYetVerbs are verbs to come.
 var notYetVerbs = map[string]string{
 	"group": noGroups,
-	"chaos": "it is run from the source: go test ./simulations/chaos",
 }
 
 // unknownVerb is the error of a command that is not there.

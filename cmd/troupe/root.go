@@ -76,7 +76,7 @@ acknowledges, and replays them from any offset or point in time.`,
 	root.SetOut(s.out)
 	root.SetErr(s.err)
 	root.SetFlagErrorFunc(unknownFlag)
-	root.AddCommand(newServe(s), newTopic(s), newProduce(s), newConsume(s), newBench(s), newDemo(s), newSim(s), newLogVerb(s), newCerts(s), newKeygen(s), newCluster(s), newVersion(s))
+	root.AddCommand(newServe(s), newTopic(s), newProduce(s), newConsume(s), newBench(s), newDemo(s), newSim(s), newChaos(s), newLogVerb(s), newCerts(s), newKeygen(s), newCluster(s), newVersion(s))
 	wrapArgs(root)
 	completeRest(root)
 	addCompletion(root)

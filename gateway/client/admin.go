@@ -44,12 +44,8 @@ func (c *Client) DescribeTopic(ctx context.Context, topic codec.Topic) (codec.To
 
 // Trim lets go of the records below before and returns the new start.
 func (c *Client) Trim(ctx context.Context, tp codec.TopicPartition, before codec.Offset) (codec.Offset, error) {
-	l, err := c.leader(ctx, tp)
-	if err != nil {
-		return 0, err
-	}
 	var t codec.Trimmed
-	err = c.heed(tp, ask(ctx, l, &codec.Trim{TopicPartition: tp, Before: before}, &t), nil)
+	err := c.atLeader(ctx, tp, &codec.Trim{TopicPartition: tp, Before: before}, &t)
 	return t.Start, err
 }
 
@@ -63,11 +59,25 @@ func (c *Client) ChangeReplicas(ctx context.Context, tp codec.TopicPartition, no
 // Transfer asks the leader of a partition to hand leadership to the replica on
 // another broker. Whether that one takes it is seen in Metadata.
 func (c *Client) Transfer(ctx context.Context, tp codec.TopicPartition, to codec.NodeID) error {
-	l, err := c.leader(ctx, tp)
-	if err != nil {
-		return err
+	return c.atLeader(ctx, tp, &codec.Transfer{TopicPartition: tp, To: to}, &codec.Empty{})
+}
+
+// leaderTries is how often an answer that somebody else leads is followed.
+const leaderTries = 3
+
+// atLeader asks the leader of a partition once. That a broker does not lead is
+// certain: then nothing was done, and the one that it names is asked.
+func (c *Client) atLeader(ctx context.Context, tp codec.TopicPartition, r codec.Request, m codec.Message) (err error) {
+	for range leaderTries {
+		var l *link
+		if l, err = c.leader(ctx, tp); err != nil {
+			return err
+		}
+		if err = c.heed(tp, ask(ctx, l, r, m), nil); codec.CodeOf(err) != codec.NotLeader {
+			return err
+		}
 	}
-	return c.heed(tp, ask(ctx, l, &codec.Transfer{TopicPartition: tp, To: to}, &codec.Empty{}), nil)
+	return err
 }
 
 // NewProducerIdentity is an identity that no idempotent producer ever had, for

@@ -40,7 +40,7 @@ func (r blasted) quantile(q float64) time.Duration {
 func (l blast) run(ctx context.Context) (all blasted, err error) {
 	clients := make([]*client.Client, l.partitions)
 	for i := range clients {
-		if clients[i], err = client.Dial(ctx, []string{l.address}, client.Options{Name: "chaos-blast"}); err != nil {
+		if clients[i], err = at(l.address).client(ctx, "chaos-blast"); err != nil {
 			return all, err
 		}
 		defer clients[i].Close()

@@ -18,6 +18,9 @@ import (
 // over many lives of the process. It belongs to one goroutine.
 type Broker struct {
 	Binary  string
+	Node    string        // its name
+	Args    []string      // of serve, beside those that the fields below say
+	Host    *Host         // where it runs; nil is here
 	Dir     string        // the data directory
 	Address string        // for clients; chosen by NewBroker
 	Env     []string      // added to the environment, as "NAME=value"
@@ -41,7 +44,7 @@ type life struct {
 // NewBroker chooses an address for a broker on dir. Nothing runs yet.
 func NewBroker(binary, dir string) (*Broker, error) {
 	address, err := freeAddress()
-	return &Broker{Binary: binary, Dir: dir, Address: address}, err
+	return &Broker{Binary: binary, Node: "chaos", Dir: dir, Address: address}, err
 }
 
 // Ports for brokers lie below those that the kernel gives to connections that
@@ -68,13 +71,17 @@ func (b *Broker) Begin() error {
 		panic("chaos: the broker runs already")
 	}
 	l := &life{ready: make(chan struct{}), ended: make(chan struct{})}
-	l.cmd = exec.Command(b.Binary, "serve", "--data", b.Dir, "--node", "chaos", "--listen", b.Address, "--http=")
+	l.cmd = exec.Command(b.Binary, append([]string{"serve", "--data", b.Dir, "--node", b.Node, "--listen", b.Address, "--http="}, b.Args...)...)
 	l.cmd.Env = append(l.cmd.Environ(), b.Env...)
 	l.cmd.Stdout, l.cmd.Stderr = &l.out, &b.log
 	l.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	l.out.firstLine = l.ready
 	l.begun = time.Now()
-	if err := l.cmd.Start(); err != nil {
+	start := l.cmd.Start
+	if b.Host != nil {
+		start = func() error { return b.Host.Do(l.cmd.Start) }
+	}
+	if err := start(); err != nil {
 		return fmt.Errorf("start broker: %w", err)
 	}
 	b.life = l
@@ -90,6 +97,11 @@ func (b *Broker) Start(ctx context.Context) error {
 	if err := b.Begin(); err != nil {
 		return err
 	}
+	return b.Await(ctx)
+}
+
+// Await waits for the ready line of a process that was begun.
+func (b *Broker) Await(ctx context.Context) error {
 	l := b.life
 	select {
 	case <-l.ready:
@@ -179,6 +191,17 @@ func (b *Broker) Errors() []string {
 	var all []string
 	for line := range strings.SplitSeq(b.Log(), "\n") {
 		if strings.Contains(line, "level=error") || strings.Contains(line, "level=fatal") || strings.Contains(line, "panic") || strings.Contains(line, "goroutine ") {
+			all = append(all, line)
+		}
+	}
+	return all
+}
+
+// Panics are the lines of the log in which something impossible happened.
+func (b *Broker) Panics() []string {
+	var all []string
+	for line := range strings.SplitSeq(b.Log(), "\n") {
+		if strings.Contains(line, "panic") || strings.HasPrefix(line, "goroutine ") || strings.HasPrefix(line, "fatal error") {
 			all = append(all, line)
 		}
 	}

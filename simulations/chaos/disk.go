@@ -67,7 +67,7 @@ func (s *stage) full(ctx context.Context, ballast, session string) (refused, err
 	if err := s.await(ctx, s.rec.afterCode(codec.DiskFull, 20), "DISK_FULL"); err != nil {
 		return nil, err
 	}
-	if err := audit(ctx, s.rec, s.broker.Address, session, s.topics); err != nil {
+	if err := audit(ctx, s.rec, at(s.broker.Address), session, s.topics); err != nil {
 		return nil, err
 	}
 	refused = s.rec.why(codec.DiskFull)

@@ -37,15 +37,22 @@ func judge(h check.History) error {
 
 // outOfOrder finds records of one producer in one log that do not stand in
 // the order in which they were sent there: the client promises it, also for
-// records in flight together and across connections.
+// records in flight together and across connections. Of a producer that is not
+// idempotent, one whose outcome is not known may come behind later ones.
 func outOfOrder(h check.History) (found []string) {
+	late := map[uint64]bool{}
+	for i := range h.Produces {
+		if p := &h.Produces[i]; p.Producer == "" && p.Outcome == check.Unknown {
+			late[p.Token] = true
+		}
+	}
 	type lane struct {
 		log      codec.TopicPartition
 		producer int
 	}
 	last := map[lane]check.Read{}
 	for _, r := range h.Reads {
-		if r.Session != auditSession {
+		if r.Session != auditSession || late[r.Token] {
 			continue
 		}
 		l := lane{r.Log, token(r.Token).producer()}

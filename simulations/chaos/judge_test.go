@@ -64,7 +64,7 @@ func TestJudgeShowsAFew(t *testing.T) {
 
 func TestUnexpectedCodes(t *testing.T) {
 	rec := newRecorder()
-	at := rec.send(orders, []token{tokenOf(1, 1), tokenOf(1, 2)}, []uint64{1, 2})
+	at := rec.send("", orders, []token{tokenOf(1, 1), tokenOf(1, 2)}, []uint64{1, 2})
 	rec.answered(at, 1, 10, 4, nil)
 	rec.answered(at+1, 1, 10, 0, codec.Errorf(codec.Internal, "a bug"))
 	h, codes := rec.history()
@@ -77,7 +77,7 @@ func TestUnexpectedCodes(t *testing.T) {
 
 func TestRecorderTellsOfEvents(t *testing.T) {
 	rec := newRecorder()
-	at := rec.send(orders, []token{tokenOf(1, 1), tokenOf(1, 2), tokenOf(1, 3)}, []uint64{1, 2, 3})
+	at := rec.send("", orders, []token{tokenOf(1, 1), tokenOf(1, 2), tokenOf(1, 3)}, []uint64{1, 2, 3})
 	three, full := rec.afterAcked(2), rec.afterCode(codec.DiskFull, 1)
 	rec.answered(at, 1, 10, 0, nil)
 	require.Len(t, rec.events, 2)

@@ -18,19 +18,20 @@ import (
 // and the others nothing: no record may be there twice.
 type load struct {
 	rec     *recorder
-	address string
+	servers servers
 	seed    uint64
 	ctx     context.Context // ends the sending
 	stop    context.CancelFunc
 	running sync.WaitGroup
-	started int // producers, to number them
+	started int           // producers, to number them
+	pace    time.Duration // between two sends of one; 0 is none
 
 	mu  sync.Mutex
 	err error // what no producer should meet
 }
 
-func newLoad(rec *recorder, address string, seed uint64) *load {
-	l := &load{rec: rec, address: address, seed: seed}
+func newLoad(rec *recorder, servers servers, seed uint64) *load {
+	l := &load{rec: rec, servers: servers, seed: seed}
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	return l
 }
@@ -74,7 +75,7 @@ type topic struct {
 
 // start runs one producer that has at most inFlight things without an answer.
 func (l *load) start(ctx context.Context, t topic, inFlight int, work func(*sender) error) error {
-	c, err := client.Dial(ctx, []string{l.address}, client.Options{Name: "chaos-load"})
+	c, err := l.servers.client(ctx, "chaos-load")
 	if err != nil {
 		return fmt.Errorf("start producer: %w", err)
 	}
@@ -101,6 +102,9 @@ func (s *sender) next() bool {
 		case <-s.load.ctx.Done():
 			return false
 		}
+	}
+	if s.load.pace > 0 && wait(s.load.ctx, s.load.pace) != nil {
+		return false
 	}
 	select {
 	case s.slots <- struct{}{}:
@@ -140,7 +144,7 @@ func (s *sender) batches() error {
 			return err
 		}
 		log := s.anyLog()
-		at := s.load.rec.send(log, tokens, hashes)
+		at := s.load.rec.send("", log, tokens, hashes)
 		err = s.client.ProduceBatch(s.load.ctx, log, b, func(p codec.Produced, err error) {
 			s.answered(at, len(tokens), len(b), p.Base, err)
 		})
@@ -175,12 +179,16 @@ func (s *sender) singles(once bool) error {
 	if err != nil {
 		return err
 	}
+	who := ""
+	if !once {
+		who = fmt.Sprintf("producer-%d", s.id)
+	}
 	for s.next() {
 		s.number++
 		t := tokenOf(s.id, s.number)
 		r := newRecord(t, 100, s.chance)
 		log := s.anyLog()
-		at := s.load.rec.send(log, []token{t}, []uint64{hashOf(&r)})
+		at := s.load.rec.send(who, log, []token{t}, []uint64{hashOf(&r)})
 		err := p.ProduceTo(s.load.ctx, log.Partition, r, func(_ codec.Partition, o codec.Offset, err error) {
 			s.answered(at, 1, len(r.Value), o, err)
 		})

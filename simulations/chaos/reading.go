@@ -11,10 +11,11 @@ import (
 	"github.com/troupe-mq/troupe/gateway/client"
 )
 
-// poller reads topics as they grow, through every life of the broker, without
+// poller reads topics as they grow, through every life of the brokers, without
 // ever being told to begin again.
 type poller struct {
 	client  *client.Client
+	session string
 	stop    context.CancelFunc
 	running sync.WaitGroup
 
@@ -22,12 +23,12 @@ type poller struct {
 	err error
 }
 
-func startPoller(ctx context.Context, rec *recorder, address string, topics []topic) (*poller, error) {
-	c, err := client.Dial(ctx, []string{address}, client.Options{Name: "chaos-poller"})
+func startPoller(ctx context.Context, rec *recorder, from servers, session string, topics []topic) (*poller, error) {
+	c, err := from.client(ctx, "chaos-poller")
 	if err != nil {
 		return nil, fmt.Errorf("start poller: %w", err)
 	}
-	p := &poller{client: c}
+	p := &poller{client: c, session: session}
 	ctx, p.stop = context.WithCancel(context.WithoutCancel(ctx))
 	for _, t := range topics {
 		var spans []client.Span
@@ -35,7 +36,7 @@ func startPoller(ctx context.Context, rec *recorder, address string, topics []to
 			spans = append(spans, client.Span{Partition: codec.Partition(i), Limit: client.Follow})
 		}
 		p.running.Go(func() {
-			err := readAll(ctx, rec, c, "poller", t.name, spans)
+			err := p.follow(ctx, rec, t.name, spans)
 			if !errors.Is(err, context.Canceled) {
 				p.mu.Lock()
 				p.err = errors.Join(p.err, err)
@@ -46,6 +47,17 @@ func startPoller(ctx context.Context, rec *recorder, address string, topics []to
 	return p, nil
 }
 
+// follow reads on behind what it has whenever a reading ends for a reason that
+// passes.
+func (p *poller) follow(ctx context.Context, rec *recorder, t codec.Topic, spans []client.Span) error {
+	for {
+		err := readAll(ctx, rec, p.client, p.session, t, spans)
+		if ctx.Err() != nil || !codec.CodeOf(err).Retriable() {
+			return err
+		}
+	}
+}
+
 func (p *poller) end() error {
 	p.stop()
 	p.running.Wait()
@@ -53,7 +65,8 @@ func (p *poller) end() error {
 	return p.err
 }
 
-// readAll reads spans to their ends.
+// readAll reads spans to their ends. What was read is behind them when it
+// returns.
 func readAll(ctx context.Context, rec *recorder, c *client.Client, session string, t codec.Topic, spans []client.Span) error {
 	r := c.Read(t, spans, client.ReadOptions{})
 	defer r.Close()
@@ -66,12 +79,17 @@ func readAll(ctx context.Context, rec *recorder, c *client.Client, session strin
 			return fmt.Errorf("%s reads %s/%d: %w", session, t, p, err)
 		}
 		rec.read(session, codec.TopicPartition{Topic: t, Partition: p}, record)
+		for i := range spans {
+			if spans[i].Partition == p {
+				spans[i].From = record.Offset + 1
+			}
+		}
 	}
 }
 
 // audit reads everything from the oldest to what is newest now.
-func audit(ctx context.Context, rec *recorder, address, session string, topics []topic) error {
-	c, err := client.Dial(ctx, []string{address}, client.Options{Name: "chaos-audit"})
+func audit(ctx context.Context, rec *recorder, from servers, session string, topics []topic) error {
+	c, err := from.client(ctx, "chaos-audit")
 	if err != nil {
 		return fmt.Errorf("start audit: %w", err)
 	}

@@ -33,14 +33,15 @@ func newRecorder() *recorder {
 }
 
 // send notes that records are about to be sent to a log; the result names
-// them to answered.
-func (r *recorder) send(log codec.TopicPartition, tokens []token, hashes []uint64) (at int) {
+// them to answered. who is the name of an idempotent producer, which sends one
+// record at a time, in the order of its tokens.
+func (r *recorder) send(who string, log codec.TopicPartition, tokens []token, hashes []uint64) (at int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := int64(time.Since(r.begun))
 	at = len(r.h.Produces)
 	for i := range tokens {
-		r.h.Produces = append(r.h.Produces, check.Produce{Log: log, Token: uint64(tokens[i]), Value: hashes[i], Call: now, Outcome: check.Unknown})
+		r.h.Produces = append(r.h.Produces, check.Produce{Log: log, Token: uint64(tokens[i]), Value: hashes[i], Call: now, Outcome: check.Unknown, Producer: who, Sequence: int64(token(tokens[i]).number())})
 	}
 	return at
 }

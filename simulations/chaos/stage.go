@@ -73,7 +73,7 @@ func newStage(ctx context.Context, o Options, topics []topic) (*stage, error) {
 		return nil, err
 	}
 	s := &stage{broker: b, topics: topics, rec: newRecorder(), chance: rand.New(rand.NewPCG(o.Seed, 0)), begun: time.Now()}
-	s.load = newLoad(s.rec, b.Address, o.Seed)
+	s.load = newLoad(s.rec, at(b.Address), o.Seed)
 	if err := s.start(ctx); err != nil {
 		return nil, errors.Join(err, s.end())
 	}
@@ -99,7 +99,7 @@ func (s *stage) produce(ctx context.Context) (err error) {
 			}
 		}
 	}
-	s.poller, err = startPoller(ctx, s.rec, s.broker.Address, s.topics)
+	s.poller, err = startPoller(ctx, s.rec, at(s.broker.Address), "poller", s.topics)
 	return err
 }
 
@@ -141,7 +141,7 @@ func (s *stage) finish(ctx context.Context, allowed ...codec.Code) (Report, erro
 		errs = append(errs, s.poller.end())
 		s.poller = nil
 	}
-	audited := audit(ctx, s.rec, s.broker.Address, auditSession, s.topics)
+	audited := audit(ctx, s.rec, at(s.broker.Address), auditSession, s.topics)
 	h, codes := s.rec.history()
 	if audited == nil { // else all that it did not read would be called lost
 		audited = judge(h)
