@@ -169,13 +169,16 @@ func (p *Partition) carryOut(e replica.Effects) {
 	}
 	p.payloads.declined()
 	p.sendAll(e.Messages)
-	if len(e.Committed) > 0 {
-		p.apply(e.Committed)
-	}
 	if e.Conf != nil {
+		// Before what is applied with it: a snapshot of the machine that is written then
+		// must not be durable without its configuration, which nobody would look for any
+		// more.
 		conf := *e.Conf
 		p.conf = conf
 		p.disk.step("configuration", func(l *wal.Log) error { return l.SetConf(conf.State, conf.Index) }, nil)
+	}
+	if len(e.Committed) > 0 {
+		p.apply(e.Committed)
 	}
 	p.answer(e.Answers)
 	if e.Role != nil {

@@ -101,13 +101,16 @@ func (b *Broker) Admit(r cluster.AdmitNode, reply func(codec.ReplicaID, error)) 
 		reply(0, codec.Errorf(codec.Unavailable, "this broker is alone: start it with a link that others can reach"))
 		return
 	}
-	b.house.decide(r, func(_ cluster.Result, err error) {
+	b.house.decide(r, func(done cluster.Result, err error) {
+		s := b.published.Load()
+		if err == nil && (s == nil || s.Revision < done.Revision) {
+			err = codec.Errorf(codec.Unavailable, "node %q was let in, and this broker has not seen it yet: ask again", r.Node)
+		}
 		if err != nil {
 			reply(0, err)
 			return
 		}
-		// It was decided and is seen here; it may have been removed again since.
-		id := b.published.Load().MetadataOn(r.Node)
+		id := s.MetadataOn(r.Node) // it may have been removed again since
 		if id == 0 {
 			reply(0, codec.Errorf(codec.Denied, "node %q was removed again", r.Node))
 			return
@@ -122,6 +125,15 @@ func (b *Broker) Admit(r cluster.AdmitNode, reply func(codec.ReplicaID, error)) 
 // Its data directory never comes back.
 func (b *Broker) Remove(node codec.NodeID, reply func(error)) {
 	b.house.decide(cluster.RemoveNode{Node: node}, func(_ cluster.Result, err error) { reply(err) })
+}
+
+// Silent are the nodes that do not answer, as the leader of the metadata sees it; known
+// is false on other brokers.
+func (b *Broker) Silent() (nodes []codec.NodeID, known bool) {
+	if list := b.house.silent.Load(); list != nil && b.LeadsMetadata() {
+		return slices.Clone(*list), true
+	}
+	return nil, false
 }
 
 // Topics describes all topics, in order of name.

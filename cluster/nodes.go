@@ -66,7 +66,7 @@ func registerNode(s State, do RegisterNode) (State, Result, error) {
 	case do.Run != 0 && n.Run == do.Run:
 		return s, Result{Epoch: n.Epoch}, nil
 	case do.After != 0 && n.Epoch != do.After:
-		return s, Result{}, codec.Errorf(codec.Unavailable, "node %q has registered %d times, not %d: another process of it was faster", do.Node, n.Epoch, do.After)
+		return s, Result{}, codec.Errorf(codec.InvalidArgument, "node %q has registered %d times, not %d: another process of it was faster", do.Node, n.Epoch, do.After)
 	case n.Disk != do.Disk:
 		if other := s.onDisk(do.Disk); other != "" {
 			return s, Result{}, codec.Errorf(codec.Denied, "disk %s is that of node %q: a data directory cannot be copied", do.Disk, other)

@@ -49,6 +49,9 @@ func TestNodesJoin(t *testing.T) {
 			for _, log := range c.logs {
 				c.write(t, log)
 			}
+			for _, n := range c.nodes {
+				require.NoError(t, n.Broker.Ready(), "%s is ready, whoever leads the metadata", n.name)
+			}
 			c.kill(a.node, c.mode(""))
 			c.revive(a.node)
 			require.NoError(t, c.run(c.allStarted, time.Minute))
@@ -275,4 +278,56 @@ func TestATakenNameIsRefused(t *testing.T) {
 		}
 	}
 	require.Len(t, c.atlas.newest().Nodes, 2)
+}
+
+// Founders that do not vote, for there would be an even number, or more than five, are
+// members like any other.
+func TestFoundersThatLearn(t *testing.T) {
+	for _, n := range []int{2, 4, 6} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			c := moving(t, uint64(n), n, 2)
+			last := c.nodes[n-1]
+			require.NotContains(t, c.voters(), last.name)
+			c.kill(last, Torn)
+			require.NoError(t, c.createTopic("u", 1, 1, nil))
+			c.revive(last)
+			require.NoError(t, c.settle(settleWithin))
+		})
+	}
+}
+
+// The metadata are written down behind every command, and a node dies while the voters
+// change, at each call of its disk. A snapshot never knows more than the configuration
+// beside it: what that lacks would be missing for ever.
+func TestASnapshotIsNotAheadOfItsConfiguration(t *testing.T) {
+	for at := range 60 {
+		t.Run(fmt.Sprint(at), func(t *testing.T) {
+			w := New(uint64(at), worldBegins)
+			t.Cleanup(w.Close)
+			c, err := newCluster(w, 1)
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, c.close()) })
+			c.every = 1
+			require.NoError(t, c.found())
+			require.NoError(t, c.createTopic("t", 1, 1, nil))
+			c.joined(t, "n2")
+			c.joined(t, "n3")
+			lead := c.nodes[0]
+			require.NoError(t, c.run(func() bool { return len(c.voters()) == 3 }, time.Minute))
+			left, disk := 1+at/2, lead.Disk
+			if at%2 == 1 {
+				disk = c.nodes[1].Disk
+			}
+			disk.OnCall(func(Call) {
+				if left--; left == 0 {
+					n := c.nodes[at%2]
+					disk.OnCall(nil)
+					c.kill(n, Lost)
+					c.w.After(c.upTo(2*time.Second), "nemesis", func() { c.revive(n) })
+				}
+			})
+			require.NoError(t, c.w.RunFor(10*time.Second))
+			require.NoError(t, c.settle(settleWithin))
+		})
+	}
 }
