@@ -68,6 +68,7 @@ type Client struct {
 	closed  bool
 	links   map[string]*link // by address
 	dials   map[string]*dialing
+	singles map[codec.TopicPartition]*route // of ready batches without an answer
 	leads   map[codec.TopicPartition]string // addresses of leaders, where it is not any server that will do
 	asking  map[codec.Topic][]*Producer     // whose metadata is on its way, and who wants to know
 	running sync.WaitGroup                  // links that ended, until their callbacks did, and what else runs
@@ -83,7 +84,7 @@ func Dial(ctx context.Context, servers []string, o Options) (*Client, error) {
 	}
 	c := &Client{
 		options: o.withDefaults(), servers: slices.Clone(servers),
-		links: map[string]*link{}, dials: map[string]*dialing{}, leads: map[codec.TopicPartition]string{}, asking: map[codec.Topic][]*Producer{},
+		links: map[string]*link{}, dials: map[string]*dialing{}, leads: map[codec.TopicPartition]string{}, singles: map[codec.TopicPartition]*route{}, asking: map[codec.Topic][]*Producer{},
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	if _, err := c.any(ctx); err != nil {

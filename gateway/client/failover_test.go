@@ -108,3 +108,36 @@ func TestNotLeaderMovesAProducer(t *testing.T) {
 	require.Len(t, second.topics["t"][0].stored(t), 5)
 	require.Empty(t, first.topics["t"][0].stored(t))
 }
+
+// While a ready batch has no answer, those behind it in its partition go the same
+// way, whoever is said to lead by then: by another they could overtake it.
+func TestReadyBatchesKeepToOneWay(t *testing.T) {
+	first, second := newMemory("t", 1), newMemory("t", 1)
+	here, _ := serve(t, first, "127.0.0.1:0")
+	there, _ := serve(t, second, "127.0.0.1:0")
+	c := dial(t, Options{}, here)
+	tp := codec.TopicPartition{Topic: "t"}
+	told := make(chan error, 3)
+	put := func(value string) {
+		var w codec.Builder
+		w.Append(1, nil, []byte(value), nil)
+		b, err := w.Build(codec.NoCompression)
+		require.NoError(t, err)
+		require.NoError(t, c.ProduceBatch(t.Context(), tp, b, func(_ codec.Produced, err error) { told <- err }))
+	}
+	l := first.topics["t"][0]
+	l.mu.Lock()
+	l.hold = true
+	l.mu.Unlock()
+	put("one")
+	l.holds(1)
+	c.learn(tp, there)
+	put("two")
+	l.holds(2)
+	l.release()
+	require.NoError(t, <-told)
+	require.NoError(t, <-told)
+	put("three")
+	require.NoError(t, <-told)
+	require.Equal(t, []string{"three"}, second.topics["t"][0].stored(t))
+}

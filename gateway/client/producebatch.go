@@ -10,6 +10,7 @@ import (
 // single is a ready batch on its way.
 type single struct {
 	client  *Client
+	route   *route
 	request codec.Produce
 	got     codec.Produced
 	done    func(codec.Produced, error)
@@ -25,22 +26,28 @@ var singles = sync.Pool{New: func() any { return new(single) }}
 // is not called. The batch's memory must not change before done, and is the
 // caller's again only when done's error is nil.
 //
-// Batches of one partition are stored in the order of the calls. Each is sent
-// once: what to do about an error is the caller's to decide.
+// Batches of one partition are stored in the order of the calls, but for one whose
+// outcome is UNKNOWN: it may turn up behind later ones. Each is sent once: what to
+// do about an error is the caller's to decide.
 func (c *Client) ProduceBatch(ctx context.Context, tp codec.TopicPartition, b codec.Batch, done func(codec.Produced, error)) error {
-	l, err := c.leader(ctx, tp)
+	r, l, err := c.singlesBy(ctx, tp)
 	if err != nil {
 		return err
 	}
 	s := singles.Get().(*single)
-	*s = single{client: c, request: codec.Produce{TopicPartition: tp, Batch: b}, done: done}
-	return l.send(ctx, &s.request, s)
+	*s = single{client: c, route: r, request: codec.Produce{TopicPartition: tp, Batch: b}, done: done}
+	if err := l.send(ctx, &s.request, s); err != nil {
+		c.arrived(tp, r)
+		return err
+	}
+	return nil
 }
 
 func (s *single) answered(a *answer, err error) {
 	if err == nil {
 		err = placed(a, &s.got)
 	}
+	s.client.arrived(s.request.TopicPartition, s.route)
 	s.done(s.got, s.client.heed(s.request.TopicPartition, err, nil))
 }
 
