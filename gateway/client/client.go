@@ -68,10 +68,13 @@ type Client struct {
 	closed  bool
 	links   map[string]*link // by address
 	dials   map[string]*dialing
-	singles map[codec.TopicPartition]*route // of ready batches without an answer
-	leads   map[codec.TopicPartition]string // addresses of leaders, where it is not any server that will do
-	asking  map[codec.Topic][]*Producer     // whose metadata is on its way, and who wants to know
-	running sync.WaitGroup                  // links that ended, until their callbacks did, and what else runs
+	singles map[codec.TopicPartition]*route       // of ready batches without an answer
+	known   []string                              // addresses that METADATA named, beside servers
+	left    map[string]time.Time                  // servers that stood still, and when they were left
+	leaders map[codec.TopicPartition]codec.NodeID // as METADATA named them
+	leads   map[codec.TopicPartition]string       // addresses of leaders, where it is not any server that will do
+	asking  map[codec.Topic][]*Producer           // whose metadata is on its way, and who wants to know
+	running sync.WaitGroup                        // links that ended, until their callbacks did, and what else runs
 }
 
 // Dial connects to the first of servers that answers. Later, when that
@@ -84,9 +87,10 @@ func Dial(ctx context.Context, servers []string, o Options) (*Client, error) {
 	}
 	c := &Client{
 		options: o.withDefaults(), servers: slices.Clone(servers),
-		links: map[string]*link{}, dials: map[string]*dialing{}, leads: map[codec.TopicPartition]string{}, singles: map[codec.TopicPartition]*route{}, asking: map[codec.Topic][]*Producer{},
+		links: map[string]*link{}, dials: map[string]*dialing{}, leads: map[codec.TopicPartition]string{}, singles: map[codec.TopicPartition]*route{}, left: map[string]time.Time{}, leaders: map[codec.TopicPartition]codec.NodeID{}, asking: map[codec.Topic][]*Producer{},
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.spawn(c.doubt)
 	if _, err := c.any(ctx); err != nil {
 		c.Close()
 		return nil, errors.Join(err, ctx.Err())

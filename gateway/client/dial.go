@@ -15,8 +15,9 @@ type dialing struct {
 	err  error
 }
 
-// any is a link to one of the servers that the client was given.
-func (c *Client) any(ctx context.Context) (*link, error) { return c.link(ctx, c.servers) }
+// any is a link to one of the servers that the client knows, those that it was given
+// first.
+func (c *Client) any(ctx context.Context) (*link, error) { return c.link(ctx, c.others("")) }
 
 // link is an open link to one of addresses. One search runs for them at a
 // time; it goes on when ctx ends, for others may wait for it too.

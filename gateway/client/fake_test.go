@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"slices"
@@ -28,7 +29,10 @@ func TestMain(m *testing.M) {
 type memory struct {
 	mu     sync.Mutex
 	topics map[codec.Topic][]*log
-	leader string // when set, partitions are led there
+	leader string       // when set, partitions are led there
+	node   codec.NodeID // its name, n1 when empty
+	named  codec.NodeID // who leads, as it says; itself when empty
+	nodes  []codec.MetadataNode
 
 	producers atomic.Int64
 }
@@ -45,9 +49,18 @@ func (m *memory) make(topic codec.Topic, n int) {
 	}
 }
 
-func (m *memory) Identity() gateway.Identity { return gateway.Identity{Node: "n1", Version: "test"} }
+func (m *memory) Identity() gateway.Identity {
+	return gateway.Identity{Node: cmp.Or(m.node, "n1"), Version: "test"}
+}
 
-func (m *memory) Nodes() []codec.MetadataNode { return nil }
+func (m *memory) Nodes() []codec.MetadataNode { return m.nodes }
+
+// name says who leads from now on.
+func (m *memory) name(leader codec.NodeID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.named = leader
+}
 
 func (m *memory) Partition(tp codec.TopicPartition) (gateway.Partition, error) {
 	m.mu.Lock()
@@ -69,7 +82,7 @@ func (m *memory) Topic(name codec.Topic) (codec.TopicDescription, error) {
 	defer m.mu.Unlock()
 	d := codec.TopicDescription{Topic: name}
 	for i := range m.topics[name] {
-		d.Partitions = append(d.Partitions, codec.PartitionDescription{Partition: codec.Partition(i), Leader: "n1"})
+		d.Partitions = append(d.Partitions, codec.PartitionDescription{Partition: codec.Partition(i), Leader: cmp.Or(m.named, m.node, "n1")})
 	}
 	if len(d.Partitions) == 0 {
 		return d, codec.Errorf(codec.UnknownTopic, "topic %q does not exist", name)

@@ -19,6 +19,7 @@ type link struct {
 	frames   *codec.FrameReader
 	frame    int           // largest frame, bytes, both ways
 	features []string      // those that both sides have
+	node     codec.NodeID  // who is there
 	heard    atomic.Uint64 // reads that brought something
 	work     chan struct{} // wakes the writer
 	dead     chan struct{} // closed when the connection is lost
@@ -93,7 +94,7 @@ func (l *link) shakeHands(o Options) error {
 	l.frame = min(max(w.FrameMax, codec.HelloFrameMax), codec.FrameMax)
 	l.frames.SetLimit(l.frame)
 	l.slots = min(max(w.InFlightMax-1, 1), inFlightMax)
-	l.features = w.Features
+	l.features, l.node = w.Features, w.Node
 	return nil
 }
 

@@ -27,7 +27,7 @@ func (c *Client) open(tp codec.TopicPartition) (*link, error) {
 	if address := c.leads[tp]; address != "" {
 		return c.live([]string{address})
 	}
-	return c.live(c.servers)
+	return c.live(slices.Concat(c.servers, c.known))
 }
 
 func (c *Client) lead(tp codec.TopicPartition) string {
@@ -114,6 +114,18 @@ func (c *Client) topicMetadata(ctx context.Context, topic codec.Topic) (codec.Me
 	return m.Topics[0], nil
 }
 
+// know keeps an address as that of a server.
+func (c *Client) know(address string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if address != "" && !slices.Contains(c.servers, address) && !slices.Contains(c.known, address) && len(c.known) < knownMax {
+		c.known = append(c.known, address)
+	}
+}
+
+// knownMax bounds the servers that a client knows beside those it was given.
+const knownMax = 100
+
 // learnAll keeps the leaders that are not the node that answered: that one is
 // reached where it was reached.
 func (c *Client) learnAll(m *codec.Metadata) {
@@ -122,10 +134,15 @@ func (c *Client) learnAll(m *codec.Metadata) {
 		if n.Node != m.Node {
 			addresses[n.Node] = n.Address
 		}
+		c.know(n.Address)
 	}
 	for _, t := range m.Topics {
 		for _, p := range t.Partitions {
-			c.learn(codec.TopicPartition{Topic: t.Topic, Partition: p.Partition}, addresses[p.Leader])
+			tp := codec.TopicPartition{Topic: t.Topic, Partition: p.Partition}
+			c.learn(tp, addresses[p.Leader])
+			c.mu.Lock()
+			c.leaders[tp] = p.Leader
+			c.mu.Unlock()
 		}
 	}
 }
