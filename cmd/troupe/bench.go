@@ -108,12 +108,12 @@ func (v *bench) run(c *cobra.Command, do func(context.Context) (*meter, error)) 
 	if err := v.check(c); err != nil {
 		return err
 	}
-	servers, err := v.addresses(c)
+	to, err := v.reach(c)
 	if err != nil {
 		return err
 	}
 	for range v.connections {
-		cl, err := dial(c.Context(), servers)
+		cl, err := to.dial(c.Context())
 		if err != nil {
 			return err
 		}

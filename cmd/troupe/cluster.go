@@ -104,12 +104,16 @@ const viewWithin = 3 * time.Second
 
 // askCluster asks one broker of --server, then all of which it tells.
 func askCluster(c *cobra.Command, r *remote) (status clusterStatus, err error) {
+	to, err := r.reach(c)
+	if err != nil {
+		return status, err
+	}
 	err = r.with(c, func(ctx context.Context, cl *client.Client) error {
 		first, err := look(ctx, cl)
 		if err != nil {
 			return err
 		}
-		said, silent := askNodes(ctx, first)
+		said, silent := askNodes(ctx, to, first)
 		status = judge(first.view.Node, said, silent)
 		return nil
 	})
@@ -117,7 +121,7 @@ func askCluster(c *cobra.Command, r *remote) (status clusterStatus, err error) {
 }
 
 // askNodes asks the others that a broker names, side by side.
-func askNodes(ctx context.Context, first seen) (said map[codec.NodeID]seen, silent map[codec.NodeID]string) {
+func askNodes(ctx context.Context, to reach, first seen) (said map[codec.NodeID]seen, silent map[codec.NodeID]string) {
 	said, silent = map[codec.NodeID]seen{first.view.Node: first}, map[codec.NodeID]string{}
 	var mu sync.Mutex
 	var running sync.WaitGroup
@@ -126,7 +130,7 @@ func askNodes(ctx context.Context, first seen) (said map[codec.NodeID]seen, sile
 			continue
 		}
 		running.Go(func() {
-			got, err := lookAt(ctx, n.Address)
+			got, err := lookAt(ctx, to.at(n.Address))
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
@@ -143,10 +147,10 @@ func askNodes(ctx context.Context, first seen) (said map[codec.NodeID]seen, sile
 	return said, silent
 }
 
-func lookAt(ctx context.Context, address string) (seen, error) {
+func lookAt(ctx context.Context, to reach) (seen, error) {
 	ctx, cancel := context.WithTimeout(ctx, viewWithin)
 	defer cancel()
-	cl, err := dial(ctx, []string{address})
+	cl, err := to.dial(ctx)
 	if err != nil {
 		return seen{}, err
 	}

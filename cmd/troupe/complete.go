@@ -43,13 +43,13 @@ func directories(_ *cobra.Command, args []string, _ string) ([]string, cobra.She
 
 // ask runs do with a client, if a broker answers soon.
 func (r *remote) ask(c *cobra.Command, do func(context.Context, *client.Client)) {
-	servers, err := r.addresses(c)
+	to, err := r.reach(c)
 	if err != nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(c.Context(), completeWithin)
 	defer cancel()
-	cl, err := dial(ctx, servers)
+	cl, err := to.dial(ctx)
 	if err != nil {
 		return
 	}

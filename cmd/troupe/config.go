@@ -113,10 +113,10 @@ func (c *serveConfig) checkAddress(flag, address string) error {
 	if err != nil {
 		return usagef("--%s %q: want HOST:PORT, such as 127.0.0.1:9650", flag, address)
 	}
-	if c.Insecure || isLoopback(host) {
+	if c.Insecure || isLoopback(host) || c.TLSCert != "" && flag == "listen" {
 		return nil
 	}
-	return usagef("--%s %s can be reached by others, and there is no TLS or authentication yet: use 127.0.0.1, or say --insecure", flag, address)
+	return usagef("--%s %s can be reached by others, without TLS and without showing who they are: use 127.0.0.1, give --tls-cert, --tls-key and --tls-ca (see troupe certs), or say --insecure", flag, address)
 }
 
 func isLoopback(host string) bool {

@@ -10,6 +10,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/troupe-mq/troupe/actors"
+	"github.com/troupe-mq/troupe/cluster/trust"
 	"github.com/troupe-mq/troupe/codec"
 	"github.com/troupe-mq/troupe/gateway"
 	"github.com/troupe-mq/troupe/gateway/session"
@@ -51,7 +52,15 @@ func startNode(ctx context.Context, cfg serveConfig, log *logrus.Logger) (_ *nod
 	}
 	cluster, name := n.broker.Identity()
 	n.identity = gateway.Identity{Cluster: cluster, Node: name, Version: version, Address: cfg.Advertise}
-	n.gateway = gateway.New(door{n.broker, n.identity}, gateway.Options{Limits: n.limits, Log: told.Info, Cluster: view{n.broker, n.linked}})
+	var creds *trust.Credentials
+	if n.linked != nil {
+		creds = n.linked.tls
+	}
+	security, err := cfg.security(name, creds, told.Info)
+	if err != nil {
+		return nil, err
+	}
+	n.gateway = gateway.New(door{n.broker, n.identity}, gateway.Options{Limits: n.limits, Log: told.Info, Cluster: view{n.broker, n.linked}, Security: security})
 	if n.listen, err = n.gateway.Listen(cfg.Listen); err != nil {
 		return nil, taken(err, "listen", "")
 	}

@@ -17,13 +17,17 @@ import (
 )
 
 // remote is where a command finds a broker.
-type remote struct{ servers string }
+type remote struct{ servers, tlsCA, tlsCert, tlsKey, tokenFile string }
 
 const serverDefault = "127.0.0.1:9650"
 
 // flag adds --server, which every command that talks to a broker has.
 func (r *remote) flag(c *cobra.Command) {
 	c.Flags().StringVar(&r.servers, "server", serverDefault, "broker to talk to; several, with commas between them, for failover (environment: TROUPE_SERVER)")
+	c.Flags().StringVar(&r.tlsCA, "tls-ca", "", "speak TLS, with brokers of this authority: a file, PEM (environment: TROUPE_TLS_CA)")
+	c.Flags().StringVar(&r.tlsCert, "tls-cert", "", "certificate that says who you are, see troupe certs client (environment: TROUPE_TLS_CERT)")
+	c.Flags().StringVar(&r.tlsKey, "tls-key", "", "its private key (environment: TROUPE_TLS_KEY)")
+	c.Flags().StringVar(&r.tokenFile, "token-file", "", "file with a token that says who you are (environment: TROUPE_TOKEN_FILE)")
 }
 
 // addresses are those of the flag, else of the environment, else the default.
@@ -44,11 +48,11 @@ func (r *remote) addresses(c *cobra.Command) ([]string, error) {
 
 // with runs do with a client, and explains its error.
 func (r *remote) with(c *cobra.Command, do func(context.Context, *client.Client) error) error {
-	servers, err := r.addresses(c)
+	to, err := r.reach(c)
 	if err != nil {
 		return err
 	}
-	cl, err := dial(c.Context(), servers)
+	cl, err := to.dial(c.Context())
 	if err != nil {
 		return err
 	}
@@ -65,10 +69,11 @@ func topicOf(c *cobra.Command) string {
 }
 
 // dial connects to the first of servers that answers.
-func dial(ctx context.Context, servers []string) (*client.Client, error) {
+func dial(ctx context.Context, servers []string, o client.Options) (*client.Client, error) {
 	var reached atomic.Bool // some server took the connection
 	var refused atomic.Int64
-	o := client.Options{Name: "troupe", Version: version, Dial: func(ctx context.Context, address string) (net.Conn, error) {
+	o.Name, o.Version = "troupe", version
+	o.Dial = func(ctx context.Context, address string) (net.Conn, error) {
 		var d net.Dialer
 		conn, err := d.DialContext(ctx, "tcp", address)
 		switch {
@@ -78,7 +83,7 @@ func dial(ctx context.Context, servers []string) (*client.Client, error) {
 			refused.Add(1)
 		}
 		return conn, err
-	}}
+	}
 	c, err := client.Dial(ctx, servers, o)
 	switch {
 	case err == nil:

@@ -30,6 +30,7 @@ type serveConfig struct {
 	TLSCert       string `yaml:"tls-cert"`
 	TLSKey        string `yaml:"tls-key"`
 	TLSCA         string `yaml:"tls-ca"`
+	Tokens        string `yaml:"tokens"`
 
 	ConnectionsMax        int           `yaml:"connections-max"`
 	AddressConnectionsMax int           `yaml:"address-connections-max"`
@@ -62,7 +63,8 @@ func (c *serveConfig) flags(f *pflag.FlagSet) {
 	f.StringVar(&c.Rack, "rack", "", "what this broker shares its luck with, a room or a power line: replicas are spread over racks")
 	f.StringVar(&c.TLSCert, "tls-cert", "", "file with this broker's certificate, see troupe certs; wanted for links that others can reach")
 	f.StringVar(&c.TLSKey, "tls-key", "", "file with its private key")
-	f.StringVar(&c.TLSCA, "tls-ca", "", "file with the certificates of the authorities whose brokers are believed")
+	f.StringVar(&c.TLSCA, "tls-ca", "", "file with the certificates of the authorities whose brokers and clients are believed; clients speak TLS then, and show a certificate of it or a token")
+	f.StringVar(&c.Tokens, "tokens", "", "file with tokens of clients, a line each: a name and 16 bytes or more; who shows none of them, and no certificate, is refused")
 
 	c.CreditBytes, c.RequestBytes, c.AnswerBytes = 256<<20, 512<<20, 256<<20
 	f.IntVar(&c.ConnectionsMax, "connections-max", 0, "clients at a time, those behind them are refused (default: 4096, or half of the process's file descriptors when that is less)")

@@ -180,7 +180,7 @@ func refused(t *testing.T, code int, says string, args ...string) {
 
 func TestWhatServeRefuses(t *testing.T) {
 	dir := t.TempDir()
-	refused(t, 2, "--listen 0.0.0.0:9650 can be reached by others, and there is no TLS or authentication yet: use 127.0.0.1, or say --insecure", "--data", dir, "--listen", "0.0.0.0:9650")
+	refused(t, 2, "--listen 0.0.0.0:9650 can be reached by others, without TLS and without showing who they are: use 127.0.0.1, give --tls-cert, --tls-key and --tls-ca (see troupe certs), or say --insecure", "--data", dir, "--listen", "0.0.0.0:9650")
 	refused(t, 2, "--listen :9650 can be reached by others", "--data", dir, "--listen", ":9650")
 	refused(t, 2, "--http 10.0.0.1:80 can be reached by others", "--data", dir, "--http", "10.0.0.1:80")
 	refused(t, 2, `--listen "here": want HOST:PORT, such as 127.0.0.1:9650`, "--data", dir, "--listen", "here")
