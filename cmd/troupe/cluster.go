@@ -16,11 +16,11 @@ import (
 
 func newCluster(s streams) *cobra.Command {
 	c := &cobra.Command{
-		Use: "cluster", Short: "Look at a cluster, and remove a broker", Args: cobra.NoArgs,
-		Example: "  troupe cluster status\n  troupe cluster remove n3",
+		Use: "cluster", Short: "Look at a cluster, move replicas, and remove a broker", Args: cobra.NoArgs,
+		Example: "  troupe cluster status\n  troupe cluster move bookings/0 --from n3 --to n4\n  troupe cluster remove n3",
 		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newClusterStatus(s), newClusterNodes(s), newClusterRemove(s))
+	c.AddCommand(newClusterStatus(s), newClusterNodes(s), newClusterMove(s), newClusterRemove(s))
 	return c
 }
 
