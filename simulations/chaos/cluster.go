@@ -2,6 +2,8 @@ package chaos
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -14,7 +16,8 @@ import (
 // found a cluster together: each on a host of its own, or all on the loopback.
 type Cluster struct {
 	Brokers []*Broker
-	Lan     *Lan // nil: the loopback
+	Lan     *Lan        // nil: the loopback
+	tls     *tls.Config // of clients; nil: none
 }
 
 // Clients is the host from which clients come.
@@ -84,13 +87,35 @@ func (c *Cluster) certify(ctx context.Context, dir string) error {
 		return err
 	}
 	for _, b := range c.Brokers {
-		if _, err := run("certs", "node", b.Node, "--dir", dir); err != nil {
+		if _, err := run("certs", "node", b.Node, "--dir", dir, "--host", b.Host.Address.String()); err != nil {
 			return err
 		}
-		b.Args = append(b.Args, "--insecure", "--gossip-key", gossip, "--tls-ca", filepath.Join(dir, "ca.crt"),
+		b.Args = append(b.Args, "--gossip-key", gossip, "--tls-ca", filepath.Join(dir, "ca.crt"),
 			"--tls-cert", filepath.Join(dir, "broker-"+b.Node+".crt"), "--tls-key", filepath.Join(dir, "broker-"+b.Node+".key"))
 	}
-	return nil
+	if _, err := run("certs", "client", Clients, "--dir", dir); err != nil {
+		return err
+	}
+	c.tls, err = clientTLS(filepath.Join(dir, "ca.crt"), filepath.Join(dir, "client-"+Clients+".crt"), filepath.Join(dir, "client-"+Clients+".key"))
+	return err
+}
+
+// clientTLS is what a program that knows nothing of Troupe's names would make of its
+// files.
+func clientTLS(ca, cert, key string) (*tls.Config, error) {
+	p, err := os.ReadFile(ca)
+	if err != nil {
+		return nil, err
+	}
+	mine, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		return nil, err
+	}
+	t := &tls.Config{RootCAs: x509.NewCertPool(), Certificates: []tls.Certificate{mine}}
+	if !t.RootCAs.AppendCertsFromPEM(p) {
+		return nil, fmt.Errorf("%s has no certificates", ca)
+	}
+	return t, nil
 }
 
 // Start starts all at once, and waits until each is ready.
@@ -120,7 +145,7 @@ func (c *Cluster) Kill() error {
 
 // servers are all brokers, as clients reach them.
 func (c *Cluster) servers() servers {
-	var s servers
+	s := servers{tls: c.tls}
 	for _, b := range c.Brokers {
 		s.addresses = append(s.addresses, b.Address)
 	}

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 
 	"github.com/troupe-mq/troupe/gateway/client"
@@ -11,6 +12,7 @@ import (
 type servers struct {
 	addresses []string
 	dial      func(ctx context.Context, address string) (net.Conn, error) // nil: from here
+	tls       *tls.Config                                                 // nil: none
 }
 
 // at is one server on this machine.
@@ -18,5 +20,5 @@ func at(address string) servers { return servers{addresses: []string{address}} }
 
 // client is a new one with connections of its own.
 func (s servers) client(ctx context.Context, name string) (*client.Client, error) {
-	return client.Dial(ctx, s.addresses, client.Options{Name: name, Dial: s.dial})
+	return client.Dial(ctx, s.addresses, client.Options{Name: name, Dial: s.dial, TLS: s.tls})
 }
