@@ -18,11 +18,13 @@ import (
 
 func newDemo(s streams) *cobra.Command {
 	return &cobra.Command{
-		Use: "demo", Short: "Tell the story of a broker, on one that runs inside this program", Args: cobra.NoArgs,
+		Use: "demo", Short: "Tell the story of a broker, and of three, inside this program", Args: cobra.NoArgs,
 		Long: `Tell the story of a broker, on one that runs inside this program with a temporary
 data directory: a system publishes changes to bookings, a second copies them into
 its own table, a third sends alerts, an analyst comes later and goes back in time.
 Then the broker is closed and started again, and every change is looked for.
+Then three brokers found a cluster, the one that leads is killed in the middle of the
+same day, a fourth takes its place, and every change is looked for on that one.
 Nothing is left behind.`,
 		Example: "  troupe demo",
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -57,7 +59,10 @@ func demo(ctx context.Context, out io.Writer, s *story) (err error) {
 	if err != nil {
 		return err
 	}
-	return p.restart(ctx)
+	if err := p.restart(ctx); err != nil {
+		return err
+	}
+	return p.troupe(ctx, filepath.Join(dir, "cluster"))
 }
 
 // play is the broker of a demo and those who work with it.
