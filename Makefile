@@ -37,7 +37,7 @@ lint: ## gofmt, go vet and, when it can be had, staticcheck
 		echo "go run $(STATICCHECK) ./..."; go run $(STATICCHECK) ./...; \
 	else echo "staticcheck was not run: it could not be fetched"; fi
 
-demo: build ## tell the whole story on an embedded broker, then clean up
+demo: build ## tell the whole story on embedded brokers, one and three, then clean up
 	@bin/troupe demo
 
 sim: build ## play clusters in the simulated world: N= runs in all, or SCENARIO= and SEED= for one

@@ -18,6 +18,9 @@ const (
 	// which leads no more.
 	patience = time.Second
 	waysMax  = 10_000 // of batches, and as many of looks
+	// deadFor is how long nothing is sent to a broker that has ended: by then all here
+	// know that it leads nothing any more.
+	deadFor = time.Second
 )
 
 // ferry takes batches to the brokers that lead their partitions, asks those what is to be
@@ -33,7 +36,10 @@ type ferry struct {
 	arrivals arrivals
 	last     uint64 // number of a way or a look; begins anywhere, so that no two lives of a broker use the same
 	lastRow  uint64 // begins at the time of the start, so that those of a new life are above those before it
-	ended    bool
+	// dead are brokers that have ended a moment ago: who is told to lead may not have
+	// been told yet, and what is sent there comes back from nobody.
+	dead  map[codec.NodeID]int
+	ended bool
 }
 
 // Messages to the ferry.
@@ -43,9 +49,10 @@ type (
 		tp  codec.TopicPartition
 		way *way
 	}
-	carryOver struct{ number uint64 } // a way's time is over
-	rowOver   struct{ of *row }       // the patience with a row is
-	arrived   struct {                // a batch of another broker
+	carryOver struct{ number uint64 }     // a way's time is over
+	rowOver   struct{ of *row }           // the patience with a row is
+	mourned   struct{ node codec.NodeID } // a broker has been dead for long enough
+	arrived   struct {                    // a batch of another broker
 		from   codec.NodeID
 		parcel *codec.Parcel
 	}
@@ -101,6 +108,10 @@ func (f *ferry) Receive(ctx actor.Context) {
 		f.lookedAt(m)
 	case *gone:
 		f.gone(m.node)
+	case mourned:
+		if f.dead[m.node]--; f.dead[m.node] <= 0 {
+			delete(f.dead, m.node)
+		}
 	case endFerry:
 		f.end()
 	}
@@ -119,7 +130,7 @@ func (f *ferry) carry(m *carry) {
 		w.answer(codec.Produced{}, errStopping)
 	case len(f.ways) >= waysMax:
 		w.answer(codec.Produced{}, codec.Errorf(codec.Overloaded, "%d batches are on their way to other brokers", len(f.ways)))
-	case to == "":
+	case to == "" || f.dead[to] > 0:
 		w.answer(codec.Produced{}, codec.Errorf(codec.Unavailable, "%s has no leader that is known here", m.tp))
 	case to != f.house.node && here != nil && here.here.Load() > 0:
 		// Those before it are not answered yet that went to the replica here.
@@ -253,7 +264,7 @@ func (f *ferry) goOn(g codec.GroupID, r *row) {
 	r.held = nil
 	to := f.house.leaderOf(g).node
 	for _, w := range held {
-		if to == "" {
+		if to == "" || f.dead[to] > 0 {
 			f.finish(w, codec.Produced{}, codec.Errorf(codec.Unavailable, "there is no leader that is known here"))
 			continue
 		}
@@ -274,6 +285,11 @@ func (f *ferry) rowOver(r *row) {
 
 // gone gives up what is on its way to a broker that has ended.
 func (f *ferry) gone(node codec.NodeID) {
+	if f.dead == nil {
+		f.dead = map[codec.NodeID]int{}
+	}
+	f.dead[node]++
+	f.house.clock.After(deadFor, func() { f.post(mourned{node}) })
 	for _, g := range sortedKeys(f.rows) {
 		if r := f.rows[g]; r.to == node && len(r.sent) > 0 {
 			f.lose(r.sent[0], "it has ended")

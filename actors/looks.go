@@ -69,7 +69,7 @@ func (f *ferry) look(m *look) {
 	case f.ended:
 		m.refuse(errStopping)
 		return
-	case m.to == "":
+	case m.to == "" || f.dead[m.to] > 0:
 		m.refuse(codec.Errorf(codec.Unavailable, "%s has no leader that is known here", m.tp))
 		return
 	case len(f.looks) >= waysMax:

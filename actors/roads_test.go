@@ -155,6 +155,26 @@ func TestALostBatchTakesThoseBehindItAlong(t *testing.T) {
 	require.Empty(t, s.rows)
 }
 
+// Nothing is sent to a broker that has just ended, though it is still said to lead: it
+// would be answered by nobody.
+func TestNothingIsSentToTheDead(t *testing.T) {
+	s := newShore(t)
+	s.led("n1", 1)
+	s.gone("n1")
+	s.take("a")
+	require.Equal(t, codec.Unavailable, s.code("a"), "for certain, and at once")
+	asked := false
+	s.look(&look{letter: codec.Look{Group: 7}, reply: func(_ *codec.Sight, err error) {
+		asked = true
+		require.Equal(t, codec.Unavailable, codec.CodeOf(err))
+	}})
+	require.True(t, asked)
+	require.Empty(t, s.sent.letters)
+	s.led("n2", 2)
+	s.take("b")
+	require.Len(t, s.sent.letters, 1)
+}
+
 // Held batches go when those before them are answered, in order.
 func TestOneRouteUntilAllAreAnswered(t *testing.T) {
 	s := newShore(t)
