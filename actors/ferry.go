@@ -17,7 +17,10 @@ const (
 	// patience is how long batches wait for those before them that went to a broker
 	// which leads no more.
 	patience = time.Second
-	waysMax  = 10_000 // of batches, and as many of looks
+	// lookAfter is how much time there is between two looks at a batch that is not answered:
+	// when another leads by then, the one that it was sent to may stand still.
+	lookAfter = 250 * time.Millisecond
+	waysMax   = 10_000 // of batches, and as many of looks
 	// deadFor is how long nothing is sent to a broker that has ended: by then all here
 	// know that it leads nothing any more.
 	deadFor = time.Second
@@ -49,7 +52,7 @@ type (
 		tp  codec.TopicPartition
 		way *way
 	}
-	carryOver struct{ number uint64 }     // a way's time is over
+	carryOver struct{ number uint64 }     // a way is to be looked at
 	rowOver   struct{ of *row }           // the patience with a row is
 	mourned   struct{ node codec.NodeID } // a broker has been dead for long enough
 	arrived   struct {                    // a batch of another broker
@@ -89,9 +92,7 @@ func (f *ferry) Receive(ctx actor.Context) {
 	case *codec.Receipt:
 		f.receipt(m)
 	case carryOver:
-		if w := f.ways[m.number]; w != nil {
-			f.lose(w, "it was not answered in time")
-		}
+		f.lookAt(m.number)
 	case *rowOver:
 		f.rowOver(m.of)
 	case *arrived:
@@ -162,14 +163,37 @@ func (f *ferry) enter(r *row, w *way, to codec.NodeID) {
 	w.row, w.place = r.number, r.next
 	r.next++
 	r.sent = append(r.sent, w)
-	number := w.number
-	w.cancel = f.house.clock.After(carryWithin, func() { f.post(carryOver{number}) })
+	f.lookLater(w)
 	p := codec.Parcel{Cluster: f.house.cluster, Number: w.number, Group: w.group, Row: r.number, Place: w.place, Batch: w.batch}
 	if to == f.house.node {
 		f.arrived(&arrived{to, &p})
 		return
 	}
 	f.house.link.Send(to, p.Encode())
+}
+
+func (f *ferry) lookLater(w *way) {
+	number := w.number
+	w.cancel = f.house.clock.After(lookAfter, func() { f.post(carryOver{number}) })
+}
+
+// lookAt gives a batch up that was not answered in time, or, when it has had a while,
+// whose broker leads no more.
+func (f *ferry) lookAt(number uint64) {
+	w := f.ways[number]
+	if w == nil {
+		return
+	}
+	w.looks++
+	waited, leader := time.Duration(w.looks)*lookAfter, f.house.leaderOf(w.group).node
+	switch {
+	case waited >= carryWithin:
+		f.lose(w, "it was not answered in time")
+	case waited >= patience && leader != "" && leader != f.rows[w.group].to:
+		f.lose(w, "it leads no more and has not answered")
+	default:
+		f.lookLater(w)
+	}
 }
 
 // begin makes r a new row.

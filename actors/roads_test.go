@@ -175,6 +175,29 @@ func TestNothingIsSentToTheDead(t *testing.T) {
 	require.Len(t, s.sent.letters, 1)
 }
 
+// A batch whose broker stands still is given up when another leads, though no other
+// comes that would want to go there; and not before.
+func TestABatchAtABrokerThatStandsStill(t *testing.T) {
+	s := newShore(t)
+	s.led("n1", 1)
+	s.take("a")
+	for range int(2 * patience / lookAfter) {
+		s.lookAt(s.last)
+	}
+	require.NotContains(t, s.told, "a", "it leads, and may be slow")
+	s.led("n2", 2)
+	s.lookAt(s.last)
+	require.Equal(t, codec.Unknown, s.code("a"))
+	s.led("n1", 3)
+	s.take("b")
+	for range int(carryWithin / lookAfter) {
+		require.NotContains(t, s.told, "b")
+		s.lookAt(s.last)
+	}
+	require.Equal(t, codec.Unknown, s.code("b"), "its time is over")
+	require.Empty(t, s.ways)
+}
+
 // Held batches go when those before them are answered, in order.
 func TestOneRouteUntilAllAreAnswered(t *testing.T) {
 	s := newShore(t)

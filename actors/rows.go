@@ -15,7 +15,8 @@ type way struct {
 	row    uint64 // in which it was sent
 	place  uint64 // in that
 	reply  func(codec.Produced, error)
-	cancel func() // of its deadline
+	cancel func() // of the next look at it
+	looks  int    // that were taken
 }
 
 // row is the batches of one group that are on their way to one broker, in order. A row

@@ -67,7 +67,7 @@ func openLink(ctx context.Context, address string, o Options) (*link, error) {
 func (l *link) shakeHands(o Options) error {
 	h := &codec.Hello{
 		ProtocolMin: codec.ProtocolVersion, ProtocolMax: codec.ProtocolVersion, Client: o.Name, Version: o.Version,
-		FrameMax: codec.FrameMax, Features: []string{codec.FeatureSubscribe}, Token: o.Token,
+		FrameMax: codec.FrameMax, Features: []string{codec.FeatureSubscribe, codec.FeatureRedirect}, Token: o.Token,
 	}
 	hello := append([]byte(codec.Magic), codec.EncodeRequest(nil, l.next, h).Bytes()...)
 	if _, err := l.net.Write(hello); err != nil {
