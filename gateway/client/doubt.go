@@ -161,8 +161,13 @@ func (c *Client) ledBy(l *link) (topics []codec.Topic) {
 			topics = append(topics, t)
 		}
 	}
-	for tp, node := range c.leaders {
-		if node == l.node || c.leads[tp] == l.address {
+	for tp := range c.leaders {
+		if c.goesBy(tp, l) {
+			add(tp.Topic)
+		}
+	}
+	for tp := range c.leads {
+		if c.goesBy(tp, l) {
 			add(tp.Topic)
 		}
 	}
@@ -175,6 +180,16 @@ func (c *Client) ledBy(l *link) (topics []codec.Topic) {
 	return topics
 }
 
+// goesBy says whether requests about a partition may have gone to the link's server: it
+// is said to lead, or nobody is and any server will do. The caller holds the lock.
+func (c *Client) goesBy(tp codec.TopicPartition, l *link) bool {
+	if r := c.singles[tp]; r != nil && r.link == l {
+		return true
+	}
+	address := c.leads[tp]
+	return address == "" || address == l.address || c.leaders[tp] == l.node
+}
+
 // doubtTopics bounds what one question is about.
 const doubtTopics = 100
 
@@ -185,11 +200,7 @@ func (c *Client) deposed(l *link, m *codec.Metadata) bool {
 	for _, t := range m.Topics {
 		for _, p := range t.Partitions {
 			tp := codec.TopicPartition{Topic: t.Topic, Partition: p.Partition}
-			led := c.leaders[tp] == l.node || c.leads[tp] == l.address
-			if r := c.singles[tp]; r != nil && r.link == l {
-				led = true
-			}
-			if led && p.Leader != "" && p.Leader != l.node {
+			if c.goesBy(tp, l) && p.Leader != "" && p.Leader != l.node {
 				return true
 			}
 		}
