@@ -134,16 +134,19 @@ func (f *ferry) lookedAt(m *lookedAt) {
 	}
 	switch q.Kind {
 	case codec.LookBounds:
-		var err error
+		s, err := h.sight()
 		if !h.leads() {
 			err = codec.Errorf(codec.NotLeader, "%s is not led here", h.tp)
 		}
-		f.show(m, h.sight(), err)
+		f.show(m, s, err)
 	case codec.LookAwait:
-		h.Await(codec.Offset(q.At), min(time.Duration(q.Within)*time.Millisecond, lookAgain), func() { f.show(m, h.sight(), h.Cut()) })
+		h.Await(codec.Offset(q.At), min(time.Duration(q.Within)*time.Millisecond, lookAgain), func() {
+			s, err := h.sight()
+			f.show(m, s, cmp.Or(err, h.Cut()))
+		})
 	case codec.LookTrim:
 		h.Trim(codec.Offset(q.At), func(start codec.Offset, err error) {
-			s := h.sight()
+			s, _ := h.sight() // the answer is the start
 			s.Offset = start
 			f.show(m, s, err)
 		})
@@ -166,16 +169,17 @@ func (f *ferry) readFor(m *lookedAt, h *Handle) {
 	} else {
 		batches, err = h.Read(nil, codec.Offset(q.At), int(min(q.Bytes, lookBytesMax)))
 	}
-	s := h.sight()
+	s, unread := h.sight()
 	s.Offset, s.Found, s.Batches = at, found, batches
-	f.show(m, s, err)
+	f.show(m, s, cmp.Or(err, unread))
 }
 
-// sight is where the log begins and ends, as far as this replica knows.
-func (h *Handle) sight() *codec.Sight {
-	s := &codec.Sight{BytesMax: uint32(h.MessageBytesMax())}
-	s.Start, s.HighWatermark, _ = h.Bounds()
-	return s
+// sight is where the log begins and ends, as far as this replica knows; the error is
+// why it does not.
+func (h *Handle) sight() (s *codec.Sight, err error) {
+	s = &codec.Sight{BytesMax: uint32(h.MessageBytesMax())}
+	s.Start, s.HighWatermark, err = h.Bounds()
+	return s, err
 }
 
 // show sends what was seen.

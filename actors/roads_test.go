@@ -246,3 +246,32 @@ func TestARefusedRowFailsFromThereOn(t *testing.T) {
 	require.NoError(t, s.told["a"])
 	require.NoError(t, s.told["d"])
 }
+
+// sights is a link that keeps what is told of logs.
+type sights struct{ told []*codec.Sight }
+
+func (l *sights) Send(_ codec.NodeID, parts [][]byte) {
+	s, err := codec.ParseSight(parts[0])
+	if err != nil {
+		panic(err)
+	}
+	l.told = append(l.told, s)
+}
+
+// A replica that cannot be read says so to whoever asks: bounds of 0 and 0 would be those
+// of an empty log.
+func TestWhatCannotBeReadIsNotToldAsEmpty(t *testing.T) {
+	s, link := newShore(t), &sights{}
+	s.house.link = link
+	h := newHandle(s.house, codec.TopicPartition{Topic: "t"}, "t-0")
+	s.house.handles = func() map[codec.GroupID]*Handle { return map[codec.GroupID]*Handle{7: h} }
+	for _, leads := range []bool{false, true} {
+		h.publishState(state{open: leads, leader: leads, read: codec.Errorf(codec.CorruptLog, "damaged")})
+		s.lookedAt(&lookedAt{"n1", &codec.Look{Group: 7, Kind: codec.LookAwait}})
+		require.Equal(t, codec.CorruptLog, link.told[len(link.told)-1].Code)
+	}
+	s.lookedAt(&lookedAt{"n1", &codec.Look{Group: 7, Kind: codec.LookBounds}})
+	require.Equal(t, codec.CorruptLog, link.told[len(link.told)-1].Code)
+	s.readFor(&lookedAt{"n1", &codec.Look{Group: 7, Kind: codec.LookRead}}, h)
+	require.Equal(t, codec.CorruptLog, link.told[len(link.told)-1].Code)
+}
