@@ -107,12 +107,17 @@ func (l *link) owes() (owes, holds bool) {
 	return owes, holds
 }
 
-// others are all servers that are known, but for one; those that were left lately
-// come last.
+// others are all servers that are known, but for one; those that were left lately, or
+// did not say who leads, come last.
 func (c *Client) others(but string) []string {
+	good, bad := c.sorted(but)
+	return append(good, bad...)
+}
+
+// sorted are those that may be asked, and those that come last.
+func (c *Client) sorted(but string) (good, bad []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var good, bad []string
 	for _, a := range slices.Concat(c.servers, c.known) {
 		switch {
 		case a == but || slices.Contains(good, a) || slices.Contains(bad, a):
@@ -122,7 +127,7 @@ func (c *Client) others(but string) []string {
 			good = append(good, a)
 		}
 	}
-	return append(good, bad...)
+	return good, bad
 }
 
 // leftFor is how long a server that was left is asked last.
@@ -130,7 +135,10 @@ const leftFor = 10 * time.Second
 
 // askAbout asks another server who leads what the silent one is said to.
 func (c *Client) askAbout(l *link) {
-	others := c.others(l.address)
+	others, bad := c.sorted(l.address)
+	if len(others) == 0 { // else a connection to one of bad would be taken, for it is open
+		others = bad
+	}
 	topics := c.ledBy(l)
 	if len(others) == 0 || len(topics) == 0 {
 		return
@@ -142,14 +150,23 @@ func (c *Client) askAbout(l *link) {
 		return
 	}
 	var m codec.Metadata
-	if ask(ctx, other, &codec.MetadataQuery{Topics: topics}, &m) != nil || !c.deposed(l, &m) {
+	if ask(ctx, other, &codec.MetadataQuery{Topics: topics}, &m) != nil {
+		c.askLast(other.address) // it may stand still as well
 		return
 	}
-	c.mu.Lock()
-	c.left[l.address] = time.Now()
-	c.mu.Unlock()
+	if !c.deposed(l, &m) {
+		return
+	}
+	c.askLast(l.address)
 	c.learnFrom(&m, other.address)
 	l.abandon(errors.New("it stands still, and others lead by now"))
+}
+
+// askLast has a server asked last for a while.
+func (c *Client) askLast(address string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.left[address] = time.Now()
 }
 
 // ledBy are topics of which a partition is gone to by a link.

@@ -124,3 +124,45 @@ func TestAConsumerLeavesALeaderThatStandsStill(t *testing.T) {
 	require.True(t, rs.Next())
 	require.Equal(t, "late", string(rs.Record().Value))
 }
+
+// Of several that stand still each is left, also when the first that is asked about one
+// of them is another of them.
+func TestWhoIsAskedMayStandStillAsWell(t *testing.T) {
+	first, second, here, there := twoServers(t)
+	third := newMemory("t", 1)
+	third.node, third.named = "n3", "n1"
+	last, _ := serve(t, third, "127.0.0.1:0")
+	first.nodes = append(first.nodes, codec.MetadataNode{Node: "n3", Address: last})
+	second.nodes, third.nodes = first.nodes, first.nodes
+	var stands atomic.Bool
+	one, two := standing(here, &stands), standing(there, &stands)
+	c := dial(t, Options{Dial: func(ctx context.Context, a string) (net.Conn, error) {
+		if a == there {
+			return two(ctx, a)
+		}
+		return one(ctx, a)
+	}}, here, there, last)
+	p, err := c.Producer(t.Context(), "t", ProducerOptions{NotIdempotent: true, MayStoreTwice: true})
+	require.NoError(t, err)
+	told := make(chan error, 10)
+	put := func() {
+		require.NoError(t, p.Produce(t.Context(), codec.Record{Value: []byte("x")}, func(_ codec.Partition, _ codec.Offset, err error) { told <- err }))
+	}
+	put()
+	require.NoError(t, <-told)
+	_, err = c.link(t.Context(), []string{there}) // it is used for other things
+	require.NoError(t, err)
+	stands.Store(true)
+	third.name("n3")
+	put()
+	select {
+	case err := <-told:
+		require.NoError(t, err)
+	case <-time.After(15 * time.Second):
+		require.Fail(t, "it waits for KeepAlive, though a third server says who leads")
+	}
+	require.Len(t, third.topics["t"][0].stored(t), 1)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	require.NoError(t, p.Close(ctx))
+}
