@@ -31,7 +31,7 @@ func (l *linked) begin(ctx context.Context) (beginning, error) {
 	if l.owner != nil {
 		return beginning{}, l.goOn(ctx)
 	}
-	kept, err := readKept[record](osFS, filepath.Join(l.cfg.Data, recordName))
+	kept, err := readBefore[record](osFS, filepath.Join(l.cfg.Data, recordName))
 	switch {
 	case err != nil:
 		return beginning{}, err

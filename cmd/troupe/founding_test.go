@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -271,4 +272,22 @@ func TestARecordIsKept(t *testing.T) {
 	require.Equal(t, one, again)
 	require.Equal(t, 1, draws)
 	require.True(t, slices.Contains([]codec.UUID{{1}}, one))
+}
+
+// Only what belongs to no cluster may be emptied: the addresses of others are kept by a
+// directory that has records, too.
+func TestDamagedAddressesAreNoReasonToEmptyADirectory(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, peersName)
+	require.NoError(t, writeKept(osFS, name, map[codec.NodeID]string{"n2": "n2:9651"}))
+	spoil(t, dir, peersName, "n2:9651", "n3:9651")
+	_, err := readKept[map[codec.NodeID]string](osFS, name)
+	require.ErrorContains(t, err, "its checksum does not hold")
+	require.NotContains(t, err.Error(), "empty the data directory")
+
+	_, err = diskOf(osFS, dir, newUUID)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, diskName), []byte("{"), 0o600))
+	_, err = diskOf(osFS, dir, newUUID)
+	require.ErrorContains(t, err, "empty the data directory, for it belongs to no cluster yet")
 }

@@ -56,9 +56,21 @@ func readKept[T any](fs wal.FS, name string) (*T, error) {
 		err = errors.New("its checksum does not hold")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read %s: damaged: %w: empty the data directory, for it belongs to no cluster yet", name, err)
+		return nil, fmt.Errorf("read %s: %w: %w", name, errDamaged, err)
 	}
 	return &k.What, nil
+}
+
+var errDamaged = errors.New("damaged")
+
+// readBefore is readKept in a directory that belongs to no cluster. Only there is
+// nothing lost with what is damaged.
+func readBefore[T any](fs wal.FS, name string) (*T, error) {
+	had, err := readKept[T](fs, name)
+	if errors.Is(err, errDamaged) {
+		err = fmt.Errorf("%w: empty the data directory, for it belongs to no cluster yet", err)
+	}
+	return had, err
 }
 
 // writeKept keeps one, durable when it returns nil.
@@ -75,7 +87,7 @@ func writeKept[T any](fs wal.FS, name string, what T) error {
 // diskOf is the id of a data directory that belongs to nobody yet: that which it
 // keeps, or one drawn now.
 func diskOf(fs wal.FS, dir string, draw func() codec.UUID) (codec.UUID, error) {
-	had, err := readKept[string](fs, filepath.Join(dir, diskName))
+	had, err := readBefore[string](fs, filepath.Join(dir, diskName))
 	if err != nil {
 		return codec.UUID{}, err
 	}
