@@ -31,12 +31,9 @@ func (l *linked) begin(ctx context.Context) (beginning, error) {
 	if l.owner != nil {
 		return beginning{}, l.goOn(ctx)
 	}
-	kept, err := readBefore[record](osFS, filepath.Join(l.cfg.Data, recordName))
 	switch {
-	case err != nil:
-		return beginning{}, err
-	case kept != nil || l.founds():
-		return l.found(ctx, kept)
+	case l.kept != nil || l.founds():
+		return l.found(ctx)
 	case len(l.list) == 0:
 		return beginning{}, nil
 	}
@@ -44,11 +41,10 @@ func (l *linked) begin(ctx context.Context) (beginning, error) {
 }
 
 // found takes one step after the other until there is a cluster.
-func (l *linked) found(ctx context.Context, kept *record) (beginning, error) {
-	f := &founder{self: l.stands.Load().Member, list: l.list, kept: kept}
-	if kept != nil {
-		l.stand(stageRecorded, kept)
-		l.log("a founding goes on", "cluster", kept.Cluster, "members", fmt.Sprint(kept.nodes()))
+func (l *linked) found(ctx context.Context) (beginning, error) {
+	f := &founder{self: l.stands.Load().Member, list: l.list, kept: l.kept}
+	if f.kept != nil {
+		l.log("a founding goes on", "cluster", f.kept.Cluster, "members", fmt.Sprint(f.kept.nodes()))
 	}
 	var t teller
 	for {

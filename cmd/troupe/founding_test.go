@@ -291,3 +291,26 @@ func TestDamagedAddressesAreNoReasonToEmptyADirectory(t *testing.T) {
 	_, err = diskOf(osFS, dir, newUUID)
 	require.ErrorContains(t, err, "empty the data directory, for it belongs to no cluster yet")
 }
+
+// From its first answer on a broker says what its directory is: one that said "empty"
+// while it starts would have others found a cluster without its own.
+func TestNobodySaysThatItIsEmptyWhileItStarts(t *testing.T) {
+	dir := t.TempDir()
+	n, err := startNode(t.Context(), serveConfig{Data: dir, Node: "n1", Listen: "127.0.0.1:0"}, quiet())
+	require.NoError(t, err)
+	cluster, _ := n.broker.Identity()
+	require.NoError(t, n.stop())
+	l, err := openLink(&serveConfig{Data: dir, Link: "127.0.0.1:0"}, func(string, ...any) {})
+	require.NoError(t, err)
+	defer l.close()
+	require.Equal(t, stageMember, l.stands.Load().Stage)
+	require.Equal(t, cluster.String(), l.stands.Load().Cluster)
+
+	dir = t.TempDir()
+	require.NoError(t, writeKept(osFS, filepath.Join(dir, recordName), record{Cluster: "c", Members: []party{of("n1"), of("n2")}}))
+	k, err := openLink(&serveConfig{Data: dir, Node: "n1", Link: "127.0.0.1:0"}, func(string, ...any) {})
+	require.NoError(t, err)
+	defer k.close()
+	require.Equal(t, stageRecorded, k.stands.Load().Stage)
+	require.Equal(t, "c", k.stands.Load().Record.Cluster)
+}

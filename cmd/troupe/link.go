@@ -29,6 +29,7 @@ type linked struct {
 	cfg   *serveConfig
 	self  link.Self
 	owner *actors.Owner // of the data directory; nil when that is empty
+	kept  *record       // in an empty one; nil without
 	list  []string      // of --join
 	log   func(event string, fields ...any)
 
@@ -84,7 +85,7 @@ func openLink(cfg *serveConfig, log func(event string, fields ...any)) (_ *linke
 		l.self.Address = listener.Addr().String()
 	}
 	l.peers = newPeers(l.self.Node, filepath.Join(cfg.Data, peersName), log)
-	l.stand(stageEmpty, nil)
+	l.standAsKept()
 	l.link = link.New(link.Config{Self: l.self, Listener: listener, TLS: l.tls, Hear: l.hear, Lost: l.lost, Answer: l.answer, Log: log})
 	l.peers.tell(l.link.SetPeers)
 	return l, nil
@@ -102,6 +103,8 @@ func (l *linked) whoami() (err error) {
 		}
 		l.self.Node, l.self.Disk, l.self.Cluster = l.owner.Node, l.owner.Disk, l.owner.Cluster
 	} else if l.self.Disk, err = diskOf(osFS, l.cfg.Data, newUUID); err != nil {
+		return err
+	} else if l.kept, err = readBefore[record](osFS, filepath.Join(l.cfg.Data, recordName)); err != nil {
 		return err
 	}
 	if l.self.Node == "" {
@@ -184,12 +187,27 @@ func (l *linked) stand(stage string, r *record) {
 	l.stands.Store(s)
 }
 
+// standAsKept says what the data directory is, before anybody can ask.
+func (l *linked) standAsKept() {
+	l.stand(stageEmpty, nil)
+	switch {
+	case l.owner != nil:
+		l.standMember(l.owner.Cluster)
+	case l.kept != nil:
+		l.stand(stageRecorded, l.kept)
+	}
+}
+
+func (l *linked) standMember(of codec.UUID) {
+	s := *l.stands.Load()
+	s.Stage, s.Cluster, s.Record = stageMember, of.String(), nil
+	l.stands.Store(&s)
+}
+
 // belong is that this broker has a place in a cluster from now on.
 func (l *linked) belong(id codec.UUID) error {
 	l.self.Cluster = id
-	s := *l.stands.Load()
-	s.Stage, s.Cluster, s.Record = stageMember, id.String(), nil
-	l.stands.Store(&s)
+	l.standMember(id)
 	return l.link.SetCluster(id)
 }
 
