@@ -314,3 +314,15 @@ func TestNobodySaysThatItIsEmptyWhileItStarts(t *testing.T) {
 	require.Equal(t, stageRecorded, k.stands.Load().Stage)
 	require.Equal(t, "c", k.stands.Load().Record.Cluster)
 }
+
+// Who keeps a record founds no other cluster, not even when it is started without any
+// word of others: those may have begun already.
+func TestARecordKeepsFromFoundingAlone(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, writeKept(osFS, filepath.Join(dir, recordName), record{Cluster: "c", Members: []party{of("n1"), of("n2")}}))
+	n, err := startNode(t.Context(), serveConfig{Data: dir, Node: "n1", Listen: "127.0.0.1:0"}, quiet())
+	if err == nil {
+		require.NoError(t, n.stop())
+	}
+	require.ErrorContains(t, err, "start it with the same --join as before")
+}

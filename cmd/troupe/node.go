@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
+	"path/filepath"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -78,6 +80,9 @@ func (n *node) startBroker(ctx context.Context, cfg *serveConfig, told *slog.Log
 		Failed: func(err error) { n.failed <- err }, Log: told,
 	}
 	if !cfg.wantsLink() {
+		if err := cfg.mayBeAlone(); err != nil {
+			return err
+		}
 		n.broker, err = actors.Start(ctx, c)
 		return err
 	}
@@ -107,6 +112,19 @@ func (n *node) startBroker(ctx context.Context, cfg *serveConfig, told *slog.Log
 		return err
 	}
 	return l.startGossip()
+}
+
+// mayBeAlone refuses to found a cluster of one in a directory that keeps the record of
+// another: the rest of that may have begun it.
+func (c *serveConfig) mayBeAlone() error {
+	if owner, err := actors.OwnerOf(osFS, c.Data); err != nil || owner != nil {
+		return nil // it goes on with what it has, or says what is wrong with it
+	}
+	r, err := readBefore[record](osFS, filepath.Join(c.Data, recordName))
+	if err == nil && r != nil {
+		err = fmt.Errorf("data directory %s keeps the record of a cluster to be, %s, of %v: start it with the same --join as before", c.Data, r.Cluster, r.nodes())
+	}
+	return err
 }
 
 // clientAddress is where clients reach this broker, as far as it is known before it
