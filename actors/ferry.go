@@ -37,7 +37,7 @@ type ferry struct {
 	ways     map[uint64]*way
 	looks    map[uint64]*look
 	arrivals arrivals
-	last     uint64 // number of a way or a look; begins anywhere, so that no two lives of a broker use the same
+	last     uint64 // number of a way or a look; begins anywhere, so that no two lives of it use the same
 	lastRow  uint64 // begins at the time of the start, so that those of a new life are above those before it
 	// dead are brokers that have ended a moment ago: who is told to lead may not have
 	// been told yet, and what is sent there comes back from nobody.
@@ -86,7 +86,9 @@ func (f *ferry) Receive(ctx actor.Context) {
 	case *actor.Started:
 		f.self = ctx.Self()
 		f.rows, f.ways, f.looks = map[codec.GroupID]*row{}, map[uint64]*way{}, map[uint64]*look{}
-		f.lastRow = uint64(f.house.clock.Now()) << 16
+		f.last, f.lastRow = f.house.random(), uint64(f.house.clock.Now())<<16
+	case *actor.Restarting:
+		f.fall()
 	case *carry:
 		f.carry(m)
 	case *codec.Receipt:
@@ -270,6 +272,10 @@ func (f *ferry) lose(first *way, why string) {
 		f.finish(w, codec.Produced{}, codec.Errorf(codec.Unavailable, "not sent, for a batch before it was lost on its way to %s", r.to))
 	}
 	r.held = nil
+	if r.cancel != nil { // what may be held from now on has a patience of its own
+		r.cancel()
+		r.cancel = nil
+	}
 	f.begin(r, r.to)
 	f.goOn(g, r)
 }
@@ -334,6 +340,17 @@ func (f *ferry) end() {
 	}
 	for _, n := range sortedKeys(f.looks) {
 		f.endLook(n, nil, errStopping)
+	}
+}
+
+// fall answers all that is on its way: this actor has panicked, and the next knows
+// nothing of it. Nothing else here is to be relied on.
+func (f *ferry) fall() {
+	for _, n := range sortedKeys(f.ways) {
+		f.finish(f.ways[n], codec.Produced{}, codec.Errorf(codec.Unknown, "the batch was on its way to another broker, and is not followed any more"))
+	}
+	for _, n := range sortedKeys(f.looks) {
+		f.endLook(n, nil, noSight(f.looks[n], "the question is not followed any more"))
 	}
 }
 

@@ -202,7 +202,7 @@ const leaderlessFor = codec.Millis(5000)
 // Cut says that nothing new can come, for this replica has known of no leader for a
 // while: code Unavailable. Otherwise it is nil.
 func (h *Handle) Cut() error {
-	if s := h.state.Load(); s.alone != 0 && h.house.clock.Now()-s.alone > leaderlessFor && !codec.Mutant("waits-in-silence") {
+	if s := h.state.Load(); s.alone != 0 && h.house.clock.Now()-s.alone > leaderlessFor {
 		return codec.Errorf(codec.Unavailable, "%s has had no leader that is known here for %d s", h.tp, leaderlessFor/1000)
 	}
 	return nil

@@ -147,14 +147,13 @@ func (h *herald) publish(changed bool) {
 // openRoads begins what a broker with a link has to do with others: their leaders, and
 // what is asked of them.
 func (h *house) openRoads() {
-	number := h.random()
 	begin := func(name string, make actor.Producer) {
 		if _, err := h.system.Root.SpawnNamed(h.props(make), name); err != nil {
 			panic("actors: spawn " + name + ": " + err.Error())
 		}
 	}
 	begin(heraldName, func() actor.Actor { return &herald{house: h, known: newLeads()} })
-	begin(ferryName, func() actor.Actor { return &ferry{house: h, last: number} })
+	begin(ferryName, func() actor.Actor { return &ferry{house: h} })
 }
 
 // leaderOf is who leads a group and in what term, as far as is known here; no node when

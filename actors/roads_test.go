@@ -70,9 +70,16 @@ func TestLawsOfArrivals(t *testing.T) {
 }
 
 // post is a link that keeps what is sent.
-type post struct{ letters []*codec.Parcel }
+type post struct {
+	letters []*codec.Parcel
+	looks   int
+}
 
 func (l *post) Send(_ codec.NodeID, parts [][]byte) {
+	if kind, _, err := codec.KindOfLetter(parts[0]); err == nil && kind == codec.LetterLook {
+		l.looks++
+		return
+	}
 	p, err := codec.ParseParcel(append(append([]byte(nil), parts[0]...), parts[1]...))
 	if err != nil {
 		panic(err)
@@ -170,6 +177,7 @@ func TestNothingIsSentToTheDead(t *testing.T) {
 	}})
 	require.True(t, asked)
 	require.Empty(t, s.sent.letters)
+	require.Zero(t, s.sent.looks)
 	s.led("n2", 2)
 	s.take("b")
 	require.Len(t, s.sent.letters, 1)
@@ -196,6 +204,51 @@ func TestABatchAtABrokerThatStandsStill(t *testing.T) {
 	}
 	require.Equal(t, codec.Unknown, s.code("b"), "its time is over")
 	require.Empty(t, s.ways)
+}
+
+// A ferry that has panicked answers all that it had, once; the one that takes its place
+// takes no receipt of the one before for its own.
+func TestAFerryThatFalls(t *testing.T) {
+	s := newShore(t)
+	s.led("n1", 1)
+	s.take("sent")
+	asked := 0
+	s.look(&look{letter: codec.Look{Group: 7, Kind: codec.LookBounds}, reply: func(_ *codec.Sight, err error) {
+		asked++
+		require.Equal(t, codec.Unavailable, codec.CodeOf(err))
+	}})
+	s.led("n2", 2)
+	s.take("held")
+	s.fall()
+	require.Equal(t, codec.Unknown, s.code("sent"))
+	require.Equal(t, codec.Unknown, s.code("held"))
+	require.Equal(t, 1, asked)
+	require.Empty(t, s.ways)
+	require.Empty(t, s.looks)
+
+	lives := map[uint64]bool{}
+	for range 3 {
+		house := newHouse(Config{Ports: Ports{Clock: testClock{}, Chance: rand.Reader, Link: &post{}}})
+		began := make(chan uint64, 1)
+		props := actor.PropsFromProducer(func() actor.Actor { return &firstTurn{&ferry{house: house}, began} })
+		house.system.Root.Spawn(props)
+		lives[<-began] = true
+		house.system.Shutdown()
+	}
+	require.Len(t, lives, 3, "each begins with numbers of its own")
+}
+
+// firstTurn tells with which number a ferry begins.
+type firstTurn struct {
+	*ferry
+	began chan uint64
+}
+
+func (f *firstTurn) Receive(ctx actor.Context) {
+	f.ferry.Receive(ctx)
+	if _, started := ctx.Message().(*actor.Started); started {
+		f.began <- f.last
+	}
 }
 
 // Held batches go when those before them are answered, in order.

@@ -109,7 +109,7 @@ func (a *arrivals) judge(from codec.NodeID, p *codec.Parcel) (*arrival, verdict)
 		}
 	}
 	switch {
-	case p.Row < r.row && !codec.Mutant("old-rows-taken"):
+	case p.Row < r.row:
 		return r, oldRow
 	case p.Place < r.next:
 		return r, seenIt
