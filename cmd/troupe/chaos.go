@@ -17,7 +17,7 @@ func newChaos(s streams) *cobra.Command {
 		Long: `Play scenarios on real brokers: processes of this program, each in a network
 namespace with a cable of its own, killed, stopped, cut off, with disks that fail. It
 runs on Linux, as root; what a machine does not permit or have is said, and not run.`,
-		Example: "  troupe chaos run s01-leader-killed\n  sudo troupe chaos run --all --for 1h",
+		Example: "  troupe chaos run s01-leader-killed\n  troupe chaos run --all --for 1h",
 		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(newChaosRun(s))
@@ -40,7 +40,7 @@ func newChaosRun(s streams) *cobra.Command {
 moment; what the machine makes of it is not repeated exactly. A line a play says what
 came of it. The first that breaks a promise ends it with exit code 1; its data stay.
 Scenarios are those of troupe sim list.`,
-		Example: "  troupe chaos run s01-leader-killed --seed 7\n  sudo troupe chaos run --all --for 1h",
+		Example: "  troupe chaos run s01-leader-killed --seed 7\n  troupe chaos run --all --for 1h",
 		RunE: func(c *cobra.Command, args []string) error {
 			list, err := simRun{all: r.all}.list(args)
 			if err != nil {

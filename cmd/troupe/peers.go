@@ -25,6 +25,8 @@ type peers struct {
 	stop    chan struct{}
 	running sync.WaitGroup
 
+	settling sync.Mutex // link and file are told in the order in which it was found out
+
 	mu    sync.Mutex
 	early map[codec.NodeID]string // told first
 	own   map[codec.NodeID]string // their own words
@@ -107,6 +109,8 @@ func (p *peers) readyWhen(ready func() bool) {
 
 // settle tells the link when something is another, and the file.
 func (p *peers) settle() {
+	p.settling.Lock()
+	defer p.settling.Unlock()
 	p.mu.Lock()
 	ready := p.ready
 	p.mu.Unlock()
