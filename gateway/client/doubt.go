@@ -28,7 +28,6 @@ const (
 type silence struct {
 	heard uint64
 	ticks int
-	asked bool // somebody asks about it
 }
 
 // doubt watches all links until the client is closed.
