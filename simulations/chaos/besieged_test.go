@@ -57,7 +57,7 @@ func TestHostileClientsFromOutside(t *testing.T) {
 	stop, err := besiege(ctx, siegeJob{Address: s.broker.Address, Clients: siegeClients, Breath: 20 * time.Millisecond, Nice: siegeNice})
 	require.NoError(t, err)
 	require.NoError(t, s.load.start(ctx, good[0], 1, (*sender).records))
-	s.poller, err = startPoller(ctx, s.rec, at(s.broker.Address), "poller", good)
+	s.poller, err = startPoller(ctx, s.rec, at(s.broker.Address), "poller", good, false)
 	require.NoError(t, err)
 	require.NoError(t, s.await(ctx, s.rec.afterAcked(500), "500 records"))
 	crowd, err := stop()

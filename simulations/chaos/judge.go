@@ -15,15 +15,31 @@ const auditSession = "audit"
 // violationsShown bounds what an error lists.
 const violationsShown = 10
 
-// judge says what is wrong with a history in which auditSession read
-// everything: what check finds, and two things that are known here alone.
-func judge(h check.History) error {
+// judge says what is wrong with a history of one broker in which auditSession
+// read everything: what check finds, and two things that are known here alone.
+func judge(h check.History) error { return judged(h, nil) }
+
+// judgeCluster is judge for a history of several brokers. There, of a producer that
+// is not idempotent, a record whose outcome is not known may come behind later ones:
+// a broker that stood still may bring it on when it wakes.
+func judgeCluster(h check.History) error {
+	late := map[uint64]bool{}
+	for i := range h.Produces {
+		if p := &h.Produces[i]; p.Producer == "" && p.Outcome == check.Unknown {
+			late[p.Token] = true
+		}
+	}
+	return judged(h, late)
+}
+
+// judged is judge; records of late may stand anywhere.
+func judged(h check.History, late map[uint64]bool) error {
 	h.Complete = true
 	var found []string
 	for _, v := range check.Check(h) {
 		found = append(found, v.String())
 	}
-	found = append(found, outOfOrder(h)...)
+	found = append(found, outOfOrder(h, late)...)
 	found = append(found, vanished(h)...)
 	if len(found) == 0 {
 		return nil
@@ -37,15 +53,8 @@ func judge(h check.History) error {
 
 // outOfOrder finds records of one producer in one log that do not stand in
 // the order in which they were sent there: the client promises it, also for
-// records in flight together and across connections. Of a producer that is not
-// idempotent, one whose outcome is not known may come behind later ones.
-func outOfOrder(h check.History) (found []string) {
-	late := map[uint64]bool{}
-	for i := range h.Produces {
-		if p := &h.Produces[i]; p.Producer == "" && p.Outcome == check.Unknown {
-			late[p.Token] = true
-		}
-	}
+// records in flight together and across connections. Those of late are passed over.
+func outOfOrder(h check.History, late map[uint64]bool) (found []string) {
 	type lane struct {
 		log      codec.TopicPartition
 		producer int

@@ -48,6 +48,19 @@ func TestJudge(t *testing.T) {
 	require.ErrorContains(t, judge(gone), "1 violations\nvanished orders/0 offset 2 record 10000000003: poller was given it, and the log ends at 2")
 }
 
+// A record of unknown outcome that turns up behind later ones is wrong where there is
+// one broker. Among several it is not, unless its producer is idempotent.
+func TestJudgeOfLateRecords(t *testing.T) {
+	late := played([]uint64{1, 2, 3}, []uint64{1, 3, 2})
+	late.Produces[1].Outcome = check.Unknown
+	require.ErrorContains(t, judge(late), "out-of-order")
+	require.NoError(t, judgeCluster(late))
+	for i := range late.Produces {
+		late.Produces[i].Producer, late.Produces[i].Sequence = "one", int64(i)
+	}
+	require.ErrorContains(t, judgeCluster(late), "out-of-order")
+}
+
 func TestJudgeShowsAFew(t *testing.T) {
 	var many []uint64
 	for n := range uint64(50) {

@@ -144,7 +144,7 @@ func (p *play) prepare(ctx context.Context, seed uint64) (err error) {
 		}
 	}
 	for i := range p.plan.Load.Readers {
-		r, err := startPoller(ctx, p.rec, from, fmt.Sprintf("poller-%d", i), p.topics)
+		r, err := startPoller(ctx, p.rec, from, fmt.Sprintf("poller-%d", i), p.topics, true)
 		if err != nil {
 			return err
 		}
@@ -243,7 +243,7 @@ func (p *play) judge(ctx context.Context) error {
 	}
 	h, codes := p.rec.history()
 	p.count(h)
-	errs := []error{judge(h), unexpected(codes, p.rec, allowed...)}
+	errs := []error{judgeCluster(h), unexpected(codes, p.rec, allowed...)}
 	for _, b := range p.cluster.Brokers {
 		if lines := b.Panics(); len(lines) > 0 {
 			errs = append(errs, fmt.Errorf("%s panicked: %s", b.Node, lines[0]))

@@ -11,10 +11,12 @@ import (
 	"github.com/troupe-mq/troupe/gateway/client"
 )
 
-// poller reads topics as they grow, through every life of the brokers, without
-// ever being told to begin again.
+// poller reads topics as they grow, through every life of the brokers. One broker
+// never tells it to begin again; of several, one that is cut off may, and then a
+// patient poller goes on elsewhere.
 type poller struct {
 	client  *client.Client
+	patient bool
 	session string
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -23,12 +25,12 @@ type poller struct {
 	err error
 }
 
-func startPoller(ctx context.Context, rec *recorder, from servers, session string, topics []topic) (*poller, error) {
+func startPoller(ctx context.Context, rec *recorder, from servers, session string, topics []topic, patient bool) (*poller, error) {
 	c, err := from.client(ctx, "chaos-poller")
 	if err != nil {
 		return nil, fmt.Errorf("start poller: %w", err)
 	}
-	p := &poller{client: c, session: session}
+	p := &poller{client: c, session: session, patient: patient}
 	ctx, p.stop = context.WithCancel(context.WithoutCancel(ctx))
 	for _, t := range topics {
 		var spans []client.Span
@@ -52,7 +54,7 @@ func startPoller(ctx context.Context, rec *recorder, from servers, session strin
 func (p *poller) follow(ctx context.Context, rec *recorder, t codec.Topic, spans []client.Span) error {
 	for {
 		err := readAll(ctx, rec, p.client, p.session, t, spans)
-		if ctx.Err() != nil || !codec.CodeOf(err).Retriable() {
+		if ctx.Err() != nil || !p.patient || !codec.CodeOf(err).Retriable() {
 			return err
 		}
 	}

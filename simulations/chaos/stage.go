@@ -99,7 +99,7 @@ func (s *stage) produce(ctx context.Context) (err error) {
 			}
 		}
 	}
-	s.poller, err = startPoller(ctx, s.rec, at(s.broker.Address), "poller", s.topics)
+	s.poller, err = startPoller(ctx, s.rec, at(s.broker.Address), "poller", s.topics, false)
 	return err
 }
 
