@@ -224,7 +224,7 @@ func TestWhatMayBeStoredIsToldUnknown(t *testing.T) {
 	s.mu.Lock()
 	s.then = noRoom
 	s.mu.Unlock()
-	p.options.DeliverWithin = 30 * time.Millisecond // of parcels to come
+	p.options.DeliverWithin = 500 * time.Millisecond // of parcels to come: the refusal has to come before it, on a busy machine too
 	_, err = put(t, p, "x")
 	require.ErrorIs(t, err, codec.E(codec.Unknown))
 	require.ErrorContains(t, err, "DISK_FULL")
