@@ -138,7 +138,8 @@ func (c *Client) askAbout(l *link) {
 	if len(others) == 0 { // else a connection to one of bad would be taken, for it is open
 		others = bad
 	}
-	topics := c.ledBy(l)
+	held := l.holdsOf()
+	topics := c.ledBy(l, held)
 	if len(others) == 0 || len(topics) == 0 {
 		return
 	}
@@ -153,7 +154,7 @@ func (c *Client) askAbout(l *link) {
 		c.askLast(other.address) // it may stand still as well
 		return
 	}
-	if !c.deposed(l, &m) {
+	if !c.deposed(l, held, &m) {
 		return
 	}
 	c.askLast(l.address)
@@ -168,14 +169,34 @@ func (c *Client) askLast(address string) {
 	c.left[address] = time.Now()
 }
 
-// ledBy are topics of which a partition is gone to by a link.
-func (c *Client) ledBy(l *link) (topics []codec.Topic) {
+// holdsOf are the partitions of which a server has requests that it has not answered, or
+// to which it is to push. What is known of leaders by now may be another.
+func (l *link) holdsOf() map[codec.TopicPartition]bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	held := map[codec.TopicPartition]bool{}
+	for _, p := range l.waiting {
+		if p.sent && p.about.Topic != "" {
+			held[p.about] = true
+		}
+	}
+	for _, s := range l.subs {
+		held[s.request.TopicPartition] = true
+	}
+	return held
+}
+
+// ledBy are topics of which a partition is held by a link, or gone to by it.
+func (c *Client) ledBy(l *link, held map[codec.TopicPartition]bool) (topics []codec.Topic) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	add := func(t codec.Topic) {
 		if !slices.Contains(topics, t) && len(topics) < doubtTopics {
 			topics = append(topics, t)
 		}
+	}
+	for tp := range held {
+		add(tp.Topic)
 	}
 	for tp := range c.leaders {
 		if c.goesBy(tp, l) {
@@ -187,11 +208,6 @@ func (c *Client) ledBy(l *link) (topics []codec.Topic) {
 			add(tp.Topic)
 		}
 	}
-	for tp, r := range c.singles {
-		if r.link == l {
-			add(tp.Topic)
-		}
-	}
 	slices.Sort(topics)
 	return topics
 }
@@ -199,9 +215,6 @@ func (c *Client) ledBy(l *link) (topics []codec.Topic) {
 // goesBy says whether requests about a partition may have gone to the link's server: it
 // is said to lead, or nobody is and any server will do. The caller holds the lock.
 func (c *Client) goesBy(tp codec.TopicPartition, l *link) bool {
-	if r := c.singles[tp]; r != nil && r.link == l {
-		return true
-	}
 	address := c.leads[tp]
 	return address == "" || address == l.address || c.leaders[tp] == l.node
 }
@@ -210,13 +223,13 @@ func (c *Client) goesBy(tp codec.TopicPartition, l *link) bool {
 const doubtTopics = 100
 
 // deposed says whether somebody else leads a partition that the link's server led.
-func (c *Client) deposed(l *link, m *codec.Metadata) bool {
+func (c *Client) deposed(l *link, held map[codec.TopicPartition]bool, m *codec.Metadata) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, t := range m.Topics {
 		for _, p := range t.Partitions {
 			tp := codec.TopicPartition{Topic: t.Topic, Partition: p.Partition}
-			if c.goesBy(tp, l) && p.Leader != "" && p.Leader != l.node {
+			if (held[tp] || c.goesBy(tp, l)) && p.Leader != "" && p.Leader != l.node {
 				return true
 			}
 		}

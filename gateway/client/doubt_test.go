@@ -166,3 +166,35 @@ func TestWhoIsAskedMayStandStillAsWell(t *testing.T) {
 	defer cancel()
 	require.NoError(t, p.Close(ctx))
 }
+
+// Who leads may have been learned on another way, while a request is still held by the
+// server that stands still: that one is left all the same.
+func TestWhatASilentServerHoldsIsFreedByWhatIsKnownAlready(t *testing.T) {
+	_, second, here, there := twoServers(t)
+	var stands atomic.Bool
+	c := dial(t, Options{Dial: standing(here, &stands)}, here, there)
+	p, err := c.Producer(t.Context(), "t", ProducerOptions{NotIdempotent: true, MayStoreTwice: true})
+	require.NoError(t, err)
+	told := make(chan error, 2)
+	put := func() {
+		require.NoError(t, p.Produce(t.Context(), codec.Record{Value: []byte("x")}, func(_ codec.Partition, _ codec.Offset, err error) { told <- err }))
+	}
+	put()
+	require.NoError(t, <-told)
+	stands.Store(true)
+	put()
+	for aloft := 0; aloft < 1; { // it is on its way
+		p.lane(0).mu.Lock()
+		aloft = p.lane(0).aloft
+		p.lane(0).mu.Unlock()
+	}
+	second.name("n2")
+	tp := codec.TopicPartition{Topic: "t"}
+	c.mu.Lock()
+	c.leaders[tp], c.leads[tp] = "n2", there
+	c.mu.Unlock()
+	began := time.Now()
+	require.NoError(t, <-told)
+	require.Less(t, time.Since(began), 10*time.Second, "long before KeepAlive")
+	require.NoError(t, p.Close(t.Context()))
+}

@@ -28,6 +28,7 @@ func (l *link) trySend(r codec.Request, who waiter, again func()) error {
 // post queues a request that has a slot. It encodes outside the lock.
 func (l *link) post(r codec.Request, who waiter) error {
 	p := newPending(r.Op(), who)
+	p.about = partitionOf(r)
 	l.mu.Lock()
 	l.newID(p)
 	l.mu.Unlock()

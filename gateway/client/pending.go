@@ -37,6 +37,7 @@ func (a *answer) keep() *buffer {
 type pending struct {
 	id    uint32
 	op    codec.Op
+	about codec.TopicPartition // that is asked of; no topic when it is none
 	frame codec.Frame
 	head  []byte // memory for the frame's head
 	sent  bool   // at least a part of it may have left
@@ -49,7 +50,7 @@ var pendings = sync.Pool{New: func() any { return &pending{head: make([]byte, 0,
 
 func newPending(op codec.Op, who waiter) *pending {
 	p := pendings.Get().(*pending)
-	p.op, p.who, p.sent, p.pulse = op, who, false, false
+	p.op, p.who, p.sent, p.pulse, p.about = op, who, false, false, codec.TopicPartition{}
 	p.holds.Store(2)
 	return p
 }
@@ -68,6 +69,25 @@ func (p *pending) drop() {
 		pendings.Put(p)
 		who.left()
 	}
+}
+
+// partitionOf is what a request is about; no topic when it is not about one partition.
+func partitionOf(r codec.Request) codec.TopicPartition {
+	switch r := r.(type) {
+	case *codec.Produce:
+		return r.TopicPartition
+	case *codec.Fetch:
+		return r.TopicPartition
+	case *codec.Subscribe:
+		return r.TopicPartition
+	case *codec.OffsetsQuery:
+		return r.TopicPartition
+	case *codec.Trim:
+		return r.TopicPartition
+	case *codec.Transfer:
+		return r.TopicPartition
+	}
+	return codec.TopicPartition{}
 }
 
 // changes says whether an operation leaves something behind.
