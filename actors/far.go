@@ -136,7 +136,7 @@ func (f *Far) Produce(ctx context.Context, b codec.Batch, reply func(codec.Produ
 	if h == nil && f.house.link == nil {
 		return f.leaderless()
 	}
-	if h != nil && h.away.Load() == 0 && (h.leads() || f.house.link == nil || f.house.leaderOf(f.group).node == "") {
+	if h != nil && h.away.Load() == 0 && (h.leads() || f.house.link == nil || h.awaits(f.house.leaderOf(f.group).node)) {
 		return h.ProduceVerified(ctx, b, reply)
 	}
 	if most := f.MessageBytesMax(); len(b) > most {
