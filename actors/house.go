@@ -31,6 +31,7 @@ type house struct {
 	controller *actor.PID
 	herald     *actor.PID
 	ferry      *actor.PID
+	drummer    *actor.PID
 	link       Link       // nil without one
 	cluster    codec.UUID // this, the node and the disk are set before the first replica is opened
 	node       codec.NodeID
@@ -80,6 +81,7 @@ func newHouse(cfg Config) *house {
 	h.courier = actor.NewPID(h.system.Address(), courierName)
 	h.herald = actor.NewPID(h.system.Address(), heraldName)
 	h.ferry = actor.NewPID(h.system.Address(), ferryName)
+	h.drummer = actor.NewPID(h.system.Address(), drummerName)
 	return h
 }
 

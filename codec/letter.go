@@ -42,6 +42,8 @@ const (
 	LetterLook LetterKind = 7
 	// LetterSight answers a LetterLook.
 	LetterSight LetterKind = 8
+	// LetterBeats are heartbeats of many groups, and answers to such.
+	LetterBeats LetterKind = 9
 )
 
 // KindOfLetter is the kind of a letter, and the cluster that it is of.
