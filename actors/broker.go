@@ -36,6 +36,7 @@ func Launch(cfg Config, started func(error)) *Broker {
 	b.table.Store(&table{})
 	b.house.state, b.house.fail = b.published.Load, b.fail
 	b.house.handles = func() map[codec.GroupID]*Handle { return b.table.Load().groups }
+	b.house.system.ProcessRegistry.RegisterAddressResolver(b.resolve)
 	k := &keeper{
 		house: b.house, meta: b.meta, published: &b.published, table: &b.table, who: &b.who,
 		run:  b.house.random()>>1 | 1,

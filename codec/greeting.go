@@ -25,7 +25,7 @@ const (
 	PurposeControl   Purpose = "control"   // letters of LaneControl
 	PurposeBulk      Purpose = "bulk"      // letters of LaneBulk
 	PurposeQuestions Purpose = "questions" // asked and answered before a cluster is known
-	PurposeService   Purpose = "service"   // a service's messages; to come
+	PurposeService   Purpose = "service"   // calls of a service, and their answers
 )
 
 // Greeting is the first frame on a connection between brokers, and the answer
@@ -44,7 +44,19 @@ type Greeting struct {
 	Address string
 	// To is the node that is meant to be there; empty when that is not known.
 	To NodeID
+	// Window is what a broker grants a service that it answers; zero for all others.
+	Window Window
 }
+
+// Window is what a service may have under way on one connection: calls whose answers
+// the broker has not sent, and the bytes that those cost.
+type Window struct {
+	Calls int
+	Bytes int // at least the cost of the dearest call
+}
+
+// Admits says whether a call of that cost may be sent beside those under way.
+func (w Window) Admits(calls, bytes, cost int) bool { return calls < w.Calls && bytes+cost <= w.Bytes }
 
 // Kinds of frames before letters.
 const (
@@ -153,7 +165,13 @@ func (e *Error) unpackRefusal(u *unpacker) {
 }
 
 func (g *Greeting) pack(p *packer) {
-	p.mapping(9)
+	if g.Window == (Window{}) {
+		p.mapping(9)
+	} else {
+		p.mapping(11)
+		p.keyInt("window_calls", int64(g.Window.Calls))
+		p.keyInt("window_bytes", int64(g.Window.Bytes))
+	}
 	p.text("proto")
 	p.array(2)
 	p.int(int64(g.VersionMin))
@@ -192,6 +210,10 @@ func (g *Greeting) unpack(u *unpacker) {
 			g.Address = u.text("address", nameMax)
 		case "to":
 			g.To = NodeID(u.text("to", nameMax))
+		case "window_calls":
+			g.Window.Calls = int(u.int("window_calls", 0, math.MaxInt32))
+		case "window_bytes":
+			g.Window.Bytes = int(u.int("window_bytes", 0, math.MaxInt32))
 		default:
 			return false
 		}

@@ -12,12 +12,12 @@ import (
 //	 0   1   kind
 //	 1   1   version, 1
 //	 2   2   0
-//	 4   4   CRC-32C of [8, end), short of the batches of a RaftLetter and of a Parcel
+//	 4   4   CRC-32C of [8, end), short of the batches of a RaftLetter, a Parcel, a Call and a Reply
 //	 8  16   cluster
 //	24       what the kind says
 //
 // The link sees to order and to who may send; the checksum is against what
-// TCP's own does not see, and the batches of a RaftLetter or a Parcel have theirs.
+// TCP's own does not see, and batches have theirs.
 const letterHeadBytes = 24
 
 const letterVersion = 1
@@ -42,8 +42,12 @@ const (
 	LetterLook LetterKind = 7
 	// LetterSight answers a LetterLook.
 	LetterSight LetterKind = 8
+	// LetterCall is what a service asks a partition for; brokers send none.
+	LetterCall LetterKind = 9
+	// LetterReply answers a LetterCall.
+	LetterReply LetterKind = 10
 	// LetterBeats are heartbeats of many groups, and answers to such.
-	LetterBeats LetterKind = 9
+	LetterBeats LetterKind = 11
 )
 
 // KindOfLetter is the kind of a letter, and the cluster that it is of.

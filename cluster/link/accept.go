@@ -56,9 +56,12 @@ func (l *Link) welcome(s *stranger) {
 		c.reset(err)
 	}
 	c.end(err)
-	if purpose == codec.PurposeQuestions {
+	switch purpose {
+	case codec.PurposeQuestions:
 		l.leaveQuestions(c)
-	} else {
+	case codec.PurposeService:
+		l.leaveService(c)
+	default:
 		l.leave(c)
 	}
 	var coded *codec.Error
@@ -69,8 +72,11 @@ func (l *Link) welcome(s *stranger) {
 
 // serve does what the connection is for, until it ends.
 func (l *Link) serve(c *conn, purpose codec.Purpose) error {
-	if purpose == codec.PurposeQuestions {
+	switch purpose {
+	case codec.PurposeQuestions:
 		return l.answer(c)
+	case codec.PurposeService:
+		return l.serveService(c)
 	}
 	return l.take(c)
 }
@@ -90,13 +96,7 @@ func (l *Link) meetStranger(s *stranger) (*conn, codec.Purpose) {
 	if err == nil {
 		c.peer, c.lane = peerOf(said.Greeting), laneOf(said.Purpose)
 		c.heard.Store(int64(l.now()))
-		var no *codec.Error
-		if said.Purpose == codec.PurposeQuestions {
-			no = l.enterQuestions(c)
-		} else {
-			no = l.enter(c)
-		}
-		if no != nil {
+		if no := l.enterAs(said.Purpose, c); no != nil {
 			err = no
 		}
 	}
@@ -105,12 +105,27 @@ func (l *Link) meetStranger(s *stranger) (*conn, codec.Purpose) {
 		return nil, ""
 	}
 	l.entrance.leave(s) // before it is answered: it makes room for nobody any more
-	_, err = c.net.Write(codec.EncodeAccepted(self.greeting(l.life, said.Purpose, said.Node)).Bytes())
+	answer := self.greeting(l.life, said.Purpose, said.Node)
+	if c.desk != nil {
+		answer.Window = c.desk.window
+	}
+	_, err = c.net.Write(codec.EncodeAccepted(answer).Bytes())
 	_ = c.net.SetDeadline(time.Time{})
 	if err != nil {
 		c.end(err) // and whoever serves it finds that
 	}
 	return c, said.Purpose
+}
+
+// enterAs takes a connection for what it is to be for, or says why not.
+func (l *Link) enterAs(purpose codec.Purpose, c *conn) *codec.Error {
+	switch purpose {
+	case codec.PurposeQuestions:
+		return l.enterQuestions(c)
+	case codec.PurposeService:
+		return l.enterService(c)
+	}
+	return l.enter(c)
 }
 
 func laneOf(p codec.Purpose) codec.Lane {
@@ -182,8 +197,5 @@ func (l *Link) turnAway(c *conn, who string, err error) {
 	if _, err := c.net.Write(frame.Bytes()); err != nil {
 		return
 	}
-	if half, ok := c.net.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
-		_ = c.raw.SetReadDeadline(time.Now().Add(closeWithin))
-		_, _ = io.CopyN(io.Discard, c.raw, codec.GreetingFrameMax)
-	}
+	c.drain(codec.GreetingFrameMax)
 }

@@ -49,6 +49,14 @@ type Config struct {
 	// Answer answers a question; nil has none asked. It must return soon: Close
 	// waits for it.
 	Answer func(from Peer, question []byte) []byte
+	// Serve is called with each call of a service, from the goroutine of its
+	// connection, which it may hold up until ctx ends: nothing more of that service is
+	// read then. reply is to be called once, and does not wait; forget, which may be
+	// nil, is called when nobody waits for it any more. nil takes no services.
+	Serve func(ctx context.Context, service string, call *codec.Call, reply func(*codec.Reply)) (forget func())
+	// Window is what each connection of a service is granted: 1,024 calls and 8 MiB by
+	// default.
+	Window codec.Window
 	// Log is told what happens to peers and connections, with keys and values
 	// in turn; never of single letters. nil = silence.
 	Log func(event string, fields ...any)
@@ -74,6 +82,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.LetterBytes == 0 {
 		c.LetterBytes = 64 << 20
+	}
+	if c.Window == (codec.Window{}) {
+		c.Window = codec.Window{Calls: 1024, Bytes: 8 << 20}
 	}
 	if c.Dial == nil {
 		c.Dial = dialTCP

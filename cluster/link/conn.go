@@ -19,8 +19,11 @@ type conn struct {
 	peer  Peer
 	out   bool // dialled here
 	lane  codec.Lane
-	asks  bool // for questions, and of no lane
+	asks  bool  // for questions, and of no lane
+	desk  *desk // of a service, and of no lane; nil for others
 	heard atomic.Int64
+	// window is what a service was granted that dialled.
+	window codec.Window
 
 	once sync.Once
 	done chan struct{} // closed by end

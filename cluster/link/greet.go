@@ -94,7 +94,7 @@ func (d dialler) exchange(raw net.Conn, g *codec.Greeting) (*conn, error) {
 	if err := unlike(g, answer, shown); err != nil {
 		return nil, err
 	}
-	c.peer = peerOf(answer)
+	c.peer, c.window = peerOf(answer), answer.Window
 	return c, nil
 }
 
@@ -110,6 +110,13 @@ func unlike(g, answer *codec.Greeting, shown codec.Identity) error {
 		return codec.Errorf(codec.AuthFailed, "it says that it is node %q, and its certificate names %s", answer.Node, shown)
 	case g.To != "" && answer.Node != g.To:
 		return codec.Errorf(codec.WrongNode, "node %q is there, and %q was dialled: correct the address of that one", answer.Node, g.To)
+	case g.Purpose == codec.PurposeService:
+		if g.Cluster != (codec.UUID{}) && answer.Cluster != g.Cluster {
+			return codec.Errorf(codec.OtherCluster, "it is of cluster %s, this service of %s", answer.Cluster, g.Cluster)
+		}
+		if answer.Window.Calls < 1 || answer.Window.Bytes < windowLeast {
+			return codec.Errorf(codec.Malformed, "it grants a window of %d calls and %d bytes", answer.Window.Calls, answer.Window.Bytes)
+		}
 	case answer.Node == g.Node && (answer.Life != g.Life || g.Purpose != codec.PurposeQuestions):
 		return codec.Errorf(codec.Clone, "it is node %q as well: give one of the two a name and a data directory of its own", g.Node)
 	case g.Purpose != codec.PurposeQuestions && answer.Cluster != g.Cluster:

@@ -15,7 +15,7 @@ const inletBytes = 16 << 10
 
 // take reads letters and hands each over, until the connection ends.
 func (l *Link) take(c *conn) error {
-	in := inlet{conn: c, now: l.now, answered: -hereEvery}
+	in := inlet{conn: c, now: l.now, answered: -hereEvery, says: func() error { return c.say(codec.LaneHere, sayWithin) }}
 	from := bufio.NewReaderSize(&in, inletBytes)
 	l.mu.Lock()
 	n := l.node(c.peer.Node)
@@ -71,6 +71,7 @@ type inlet struct {
 	now      func() time.Duration
 	due      time.Duration // when the deadline was set
 	answered time.Duration
+	says     func() error // that this side is here
 }
 
 // Read implements io.Reader.
@@ -85,7 +86,7 @@ func (i *inlet) Read(p []byte) (int, error) {
 		i.conn.heard.Store(int64(now))
 		if now-i.answered >= hereEvery/2 {
 			i.answered = now
-			if err := i.conn.say(codec.LaneHere, sayWithin); err != nil {
+			if err := i.says(); err != nil {
 				return n, err
 			}
 		}

@@ -34,12 +34,13 @@ type Link struct {
 	nodes     map[codec.NodeID]*node
 	conns     map[*conn]struct{} // that were greeted on
 	questions int                // of conns, those on which questions come
+	services  map[*conn]struct{} // of conns, those of services
 }
 
 // New makes a Link and begins to take connections. It dials nobody before
 // SetPeers.
 func New(c Config) *Link {
-	l := &Link{config: c.withDefaults(), life: newLife(), began: time.Now(), cluster: c.Self.Cluster, nodes: map[codec.NodeID]*node{}, conns: map[*conn]struct{}{}}
+	l := &Link{config: c.withDefaults(), life: newLife(), began: time.Now(), cluster: c.Self.Cluster, nodes: map[codec.NodeID]*node{}, conns: map[*conn]struct{}{}, services: map[*conn]struct{}{}}
 	l.routes.Store(&map[codec.NodeID]*[2]*lane{})
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	l.entrance = newEntrance()
@@ -172,6 +173,8 @@ func (l *Link) Close() {
 		switch {
 		case c.asks:
 			c.end(errClosed)
+		case c.desk != nil:
+			c.desk.goodbye()
 		case !c.out: // a lane says it itself
 			l.running.Go(func() {
 				_ = c.say(codec.LaneGoodbye, closeWithin) // who does not hear it finds out

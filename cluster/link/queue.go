@@ -1,6 +1,7 @@
 package link
 
 import (
+	"net"
 	"sync"
 
 	"github.com/troupe-mq/troupe/codec"
@@ -160,6 +161,15 @@ func (p *packet) cut() {
 		p.bufs = append(p.bufs, p.small[p.from:len(p.small):len(p.small)])
 		p.from = len(p.small)
 	}
+}
+
+// writeTo is one writev; the packet is empty then.
+func (p *packet) writeTo(c *conn) error {
+	p.cut()
+	sending := net.Buffers(p.bufs)
+	_, err := sending.WriteTo(c.net)
+	p.clear()
+	return err
 }
 
 // clear makes it empty, and forgets the letters.

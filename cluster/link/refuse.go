@@ -23,18 +23,33 @@ func refusal(self Self, life uint64, c claim) *codec.Error {
 	switch {
 	case c.VersionMin > codec.LinkVersion || c.VersionMax < codec.LinkVersion:
 		return codec.Errorf(codec.VersionUnknown, "versions %d to %d of the link: this broker speaks %d; update the older of the two", c.VersionMin, c.VersionMax, codec.LinkVersion)
-	case c.Purpose == codec.PurposeService:
-		return codec.Errorf(codec.OpUnknown, "services are not served yet")
-	case c.Purpose != codec.PurposeControl && c.Purpose != codec.PurposeBulk && c.Purpose != codec.PurposeQuestions:
+	case c.Purpose == codec.PurposeService && c.Role != codec.RoleService:
+		return codec.Errorf(codec.Denied, "a %s is no service: purpose %q is for services", c.Role, c.Purpose)
+	case c.Purpose != codec.PurposeControl && c.Purpose != codec.PurposeBulk && c.Purpose != codec.PurposeQuestions && c.Purpose != codec.PurposeService:
 		return codec.Errorf(codec.OpUnknown, "purpose %q: this broker knows control, bulk, questions and service", c.Purpose)
-	case c.Role != codec.RoleBroker:
+	case c.Role != codec.RoleBroker && c.Purpose != codec.PurposeService:
 		return codec.Errorf(codec.Denied, "a %s may not do what brokers do: purpose %q is for brokers", c.Role, c.Purpose)
 	case c.To != "" && c.To != self.Node:
 		return codec.Errorf(codec.WrongNode, "node %q is here, and %q was dialled: correct the address of that one", self.Node, c.To)
+	case c.Purpose == codec.PurposeService:
+		return c.attaches(self)
 	case c.Node == self.Node && c.Life != life:
 		return codec.Errorf(codec.Clone, "this is node %q as well, with disk %s: give one of the two a name and a data directory of its own", self.Node, self.Disk)
 	}
 	return c.stranger(self)
+}
+
+// attaches is what there is between a service and this broker's cluster. One that does
+// not say which cluster it means takes this one.
+func (c claim) attaches(self Self) *codec.Error {
+	none := codec.UUID{}
+	switch {
+	case self.Cluster == none:
+		return codec.Errorf(codec.NoCluster, "node %q belongs to no cluster yet", self.Node)
+	case c.Cluster != none && c.Cluster != self.Cluster:
+		return codec.Errorf(codec.OtherCluster, "node %q is of cluster %s, and service %q was attached to %s: correct the addresses of its brokers", self.Node, self.Cluster, c.Node, c.Cluster)
+	}
+	return nil
 }
 
 // unproven is what its certificate says against it.
@@ -44,6 +59,8 @@ func (c claim) unproven() *codec.Error {
 		return nil
 	case c.bad != nil:
 		return codec.Errorf(codec.AuthFailed, "%v: make one with troupe certs node", c.bad)
+	case c.shown == nil && c.Role == codec.RoleService:
+		return codec.Errorf(codec.AuthRequired, "no certificate was shown: make one of this cluster's authority with troupe certs client --service, and attach with it")
 	case c.shown == nil:
 		return codec.Errorf(codec.AuthRequired, "no certificate was shown: make one of this cluster's authority with troupe certs node, and start the broker with it")
 	case c.shown.Role != c.Role:

@@ -21,6 +21,9 @@ func TestRefusals(t *testing.T) {
 	}
 	broker := codec.Identity{Role: codec.RoleBroker, Name: "n2"}
 	none := codec.UUID{}
+	service := func(g *codec.Greeting) {
+		g.Role, g.Purpose, g.To = codec.RoleService, codec.PurposeService, ""
+	}
 	for name, c := range map[string]struct {
 		self   Self
 		change func(*codec.Greeting)
@@ -49,7 +52,16 @@ func TestRefusals(t *testing.T) {
 		"a clone, asking":       {self: self, change: func(g *codec.Greeting) { g.Node, g.Purpose = "n1", codec.PurposeQuestions }, want: codec.Clone},
 		"old version":           {self: self, change: func(g *codec.Greeting) { g.VersionMin, g.VersionMax = 0, 0 }, want: codec.VersionUnknown, says: "update the older"},
 		"later versions only":   {self: self, change: func(g *codec.Greeting) { g.VersionMin, g.VersionMax = 2, 3 }, want: codec.VersionUnknown},
-		"a service":             {self: self, change: func(g *codec.Greeting) { g.Role, g.Purpose = codec.RoleService, codec.PurposeService }, want: codec.OpUnknown, says: "not served yet"},
+		"a service":             {self: self, change: service},
+		"a service of our name": {self: self, change: func(g *codec.Greeting) { service(g); g.Node = "n1" }},
+		"a service, any":        {self: self, change: func(g *codec.Greeting) { service(g); g.Cluster = none }},
+		"a service, and none":   {self: joining, change: service, want: codec.NoCluster},
+		"another's service":     {self: self, change: func(g *codec.Greeting) { service(g); g.Cluster = theirs }, want: codec.OtherCluster, says: "correct the addresses"},
+		"an old service":        {self: self, change: func(g *codec.Greeting) { service(g); g.VersionMin, g.VersionMax = 0, 0 }, want: codec.VersionUnknown},
+		"a broker as a service": {self: self, change: func(g *codec.Greeting) { g.Purpose = codec.PurposeService }, want: codec.Denied, says: "purpose \"service\" is for services"},
+		"a client as a service": {self: self, change: func(g *codec.Greeting) { service(g); g.Role = codec.RoleClient }, want: codec.Denied},
+		"a service asks":        {self: self, change: func(g *codec.Greeting) { service(g); g.Purpose = codec.PurposeQuestions }, want: codec.Denied, says: "for brokers"},
+		"a service, bulk":       {self: self, change: func(g *codec.Greeting) { service(g); g.Purpose = codec.PurposeBulk }, want: codec.Denied, says: "for brokers"},
 		"a service on a lane":   {self: self, change: func(g *codec.Greeting) { g.Role = codec.RoleService }, want: codec.Denied, says: "for brokers"},
 		"a client asks":         {self: self, change: func(g *codec.Greeting) { g.Role, g.Purpose = codec.RoleClient, codec.PurposeQuestions }, want: codec.Denied},
 		"no purpose":            {self: self, change: func(g *codec.Greeting) { g.Purpose = "" }, want: codec.OpUnknown},
@@ -61,6 +73,11 @@ func TestRefusals(t *testing.T) {
 		"a service's, as a broker":   {self: self, secure: true, shown: &codec.Identity{Role: codec.RoleService, Name: "n2"}, want: codec.Denied, says: "troupe://service/n2, which may not speak as a broker"},
 		"a client's, as a broker":    {self: self, secure: true, shown: &codec.Identity{Role: codec.RoleClient, Name: "n2"}, want: codec.Denied},
 		"a service's, as it is":      {self: self, secure: true, shown: &codec.Identity{Role: codec.RoleService, Name: "n2"}, change: func(g *codec.Greeting) { g.Role = codec.RoleService }, want: codec.Denied},
+		"a service's, attaching":     {self: self, secure: true, shown: &codec.Identity{Role: codec.RoleService, Name: "n2"}, change: service},
+		"a service with none":        {self: self, secure: true, change: service, want: codec.AuthRequired, says: "--service"},
+		"a broker's, attaching":      {self: self, secure: true, shown: &broker, change: service, want: codec.Denied, says: "may not speak as a service"},
+		"a client's, attaching":      {self: self, secure: true, shown: &codec.Identity{Role: codec.RoleClient, Name: "n2"}, change: service, want: codec.Denied},
+		"another's, attaching":       {self: self, secure: true, shown: &codec.Identity{Role: codec.RoleService, Name: "n3"}, change: service, want: codec.AuthFailed},
 		"a certificate and no TLS":   {self: self, shown: &codec.Identity{Role: codec.RoleBroker, Name: "n3"}},
 		"a broker's, and it asks":    {self: self, secure: true, shown: &broker, change: func(g *codec.Greeting) { g.Purpose = codec.PurposeQuestions }},
 		"a broker's, other cluster":  {self: self, secure: true, shown: &broker, change: func(g *codec.Greeting) { g.Cluster = theirs }, want: codec.OtherCluster},

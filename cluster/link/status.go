@@ -1,6 +1,7 @@
 package link
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -26,6 +27,7 @@ type Status struct {
 	Peers   []PeerStatus // by name
 	// Refusals are whom this side has not let in, and why, those of late.
 	Refusals []Refusal
+	Services []ServiceStatus // attached, by name
 	// Strangers are connections of which nothing is known yet, Pushed how many
 	// had to go for others, Unheard how many ended without a word to answer.
 	Strangers       int
@@ -80,6 +82,12 @@ func (l *Link) Status() Status {
 		}
 		s.Peers = append(s.Peers, p)
 	}
+	for c := range l.services {
+		s.Services = append(s.Services, c.desk.status())
+	}
+	slices.SortFunc(s.Services, func(a, b ServiceStatus) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Address, b.Address))
+	})
 	slices.SortFunc(s.Peers, func(a, b PeerStatus) int {
 		if a.Node < b.Node {
 			return -1
