@@ -31,7 +31,6 @@ type Handle struct {
 	ticking atomic.Bool                    // a tick stands in the mailbox
 
 	here atomic.Int64 // batches that were let in here and are not answered
-	away atomic.Int64 // those that other brokers, or the ferry, have
 
 	closing atomic.Bool // a close was asked for; the actor may restart meanwhile
 
