@@ -18,7 +18,7 @@ import (
 func TestTheSameMessagesAndAnswers(t *testing.T) {
 	issue := certificates(t)
 	b := brokers(t, map[codec.NodeID]*trust.Credentials{"n1": issue(codec.RoleBroker, "n1")}, "n1")["n1"]
-	b.create(t, "bookings", 2)
+	b.create(t, "bookings", 2, 1)
 	p := attach(t, Config{Name: "billing", Brokers: []string{b.address}, TLS: issue(codec.RoleService, "billing")})
 	require.Equal(t, ours, p.Cluster())
 	here := func(partition codec.Partition, message any) any {
@@ -56,7 +56,7 @@ func TestTheSameMessagesAndAnswers(t *testing.T) {
 // An answer says which partition it is from, and an actor may have many under way.
 func TestAnActorIsAnsweredInOrder(t *testing.T) {
 	b := brokers(t, nil, "n1")["n1"]
-	b.create(t, "bookings", 1)
+	b.create(t, "bookings", 1, 1)
 	p := attach(t, Config{Brokers: []string{b.address}})
 	const messages = 2000
 	got := make(chan *codec.Stored, messages)

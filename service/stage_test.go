@@ -108,10 +108,10 @@ func (b *broker) stop(t testing.TB) {
 	b.link.Close()
 }
 
-func (b *broker) create(t testing.TB, topic codec.Topic, partitions int32) {
+func (b *broker) create(t testing.TB, topic codec.Topic, partitions, replicas int32) {
 	t.Helper()
 	created := make(chan error, 1)
-	b.CreateTopic(codec.CreateTopic{Topic: topic, Partitions: partitions}, func(_ codec.TopicDescription, err error) { created <- err })
+	b.CreateTopic(codec.CreateTopic{Topic: topic, Partitions: partitions, Replicas: replicas}, func(_ codec.TopicDescription, err error) { created <- err })
 	require.NoError(t, wait(t, created, "a topic"))
 }
 
