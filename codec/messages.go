@@ -34,7 +34,8 @@ type (
 		Offset Offset
 		Bytes  int
 	}
-	// Batches are whole and verified; none at the high watermark. They are the receiver's.
+	// Batches are whole and verified; none at the high watermark, as the replica that reads
+	// has it. They are the receiver's.
 	// Of code RecordTooLarge: the first alone is larger than what was asked for.
 	Batches struct {
 		Tag     uint64
