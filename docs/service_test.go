@@ -3,7 +3,9 @@ package docs
 import (
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -49,6 +51,30 @@ func TestServiceExample(t *testing.T) {
 			require.Equal(t, "invoice for booking 0", invoices[0])
 			require.Equal(t, "invoice for booking 99", invoices[99])
 		})
+	}
+}
+
+// TestThePageOfServices holds the Go of SERVICE.md to the example, and its table to the
+// messages that there are.
+func TestThePageOfServices(t *testing.T) {
+	page, err := os.ReadFile("SERVICE.md")
+	require.NoError(t, err)
+	example, err := os.ReadFile("examples/service/main.go")
+	require.NoError(t, err)
+	blocks := strings.Split(string(page), "```go\n")[1:]
+	require.NotEmpty(t, blocks)
+	for _, b := range blocks {
+		b, _, _ = strings.Cut(b, "```")
+		require.Contains(t, string(example), b)
+	}
+	messages, err := os.ReadFile("../codec/messages.go")
+	require.NoError(t, err)
+	_, calls, _ := strings.Cut(string(messages), "func CallOf")
+	calls, _, _ = strings.Cut(calls, "\nfunc ")
+	cases := regexp.MustCompile(`case \*(\w+):`).FindAllStringSubmatch(calls, -1)
+	require.Len(t, cases, 7)
+	for _, c := range cases {
+		require.Contains(t, string(page), "| `*codec."+c[1]+"` |")
 	}
 }
 
