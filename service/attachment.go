@@ -23,6 +23,7 @@ type Attachment struct {
 	stop    context.CancelFunc
 	running sync.WaitGroup
 	wake    chan struct{} // has one when there may be something to send
+	at      int           // of Brokers, whom to try next; the dialling goroutine's
 
 	mu       sync.Mutex
 	errands  errands
@@ -31,7 +32,6 @@ type Attachment struct {
 	trouble  *codec.Error // why there is none, after all brokers were tried; nil before
 	closed   bool
 	watchers []watcher
-	at       int // of Brokers, whom to try next
 }
 
 // Attach attaches system to the cluster that the first of the brokers to answer belongs
