@@ -6,6 +6,7 @@
 //	broker            the keeper: keeps the replicas that metadata places here
 //	├── metadata      the replica of group 1: a Partition whose machine is cluster.State
 //	└── partition-N   the replica of group N: a Partition whose log is what readers read
+//	front             no actor: what stands behind the PID of a partition
 //	courier           brings commands to whoever leads the metadata, here or elsewhere
 //
 // It promises that an answer is given exactly once to whoever was let in;
@@ -19,6 +20,8 @@
 //	to          message      from                answer
 //	partition   *Produce     a handle            reply: offset, or a code
 //	partition   *await       a handle            done, once
+//	front       *codec.Store any actor           *codec.Stored, once; and so on for
+//	                                             each message of codec
 //	partition   *propose     Broker, keeper      reply: the machine's result, or a code
 //	partition   *opened      the disk port       -
 //	partition   *persisted   the disk port       -

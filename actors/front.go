@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"slices"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -54,6 +55,7 @@ func (f *front) SendUserMessage(pid *actor.PID, sent any) {
 		return
 	}
 	call.TopicPartition = f.tp
+	call.Batch = slices.Clone(call.Batch) // the partition stamps it, and its sender may send it again
 	f.broker.Serve(noWait, "", call, func(r *codec.Reply) {
 		if sender != nil {
 			system.Root.RequestWithCustomSender(sender, codec.AnswerTo(message, r), pid)

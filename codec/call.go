@@ -25,6 +25,8 @@ const (
 	CallBatchMax = 4 << 20
 	// CallBytesMax is the largest call, bytes.
 	CallBytesMax = callHeadBytes + topicNameMax + CallBatchMax
+	// CallCostMax is the cost of the dearest call.
+	CallCostMax = CallBytesMax + ReplyBytesMax - CallBatchMax
 	// ReplyBytesMax is the largest answer, bytes.
 	ReplyBytesMax = replyHeadBytes + outcomeHeadBytes + nameMax + outcomeTextMax + CallBatchMax
 )

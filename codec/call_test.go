@@ -88,6 +88,7 @@ func TestACallCostsWhatItMayTake(t *testing.T) {
 		r := Reply{Batches: make([]byte, c.Bytes), Outcome: Outcome{Leader: NodeID(bytes.Repeat([]byte("n"), 999)), Message: string(bytes.Repeat([]byte("m"), 9999))}}
 		require.GreaterOrEqual(t, c.Cost(), letter+len(slices.Concat(r.Encode()...)))
 		require.LessOrEqual(t, letter, CallBytesMax)
+		require.LessOrEqual(t, c.Cost(), CallCostMax)
 	}
 }
 

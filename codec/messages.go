@@ -12,8 +12,9 @@ import (
 // answer, as the sender chose it; Err says why what was asked for was not done, and all
 // else is zero then. What was sent is not touched again.
 type (
-	// Store has a batch stored; it is answered by *Stored. The batch is not to be
-	// touched again either, whatever the answer is.
+	// Store has a batch stored; it is answered by *Stored. Nobody writes to the batch from
+	// then on, so it may be sent again, behind Unknown for instance: that of an idempotent
+	// producer (Batch.SetProducer) is stored once.
 	Store struct {
 		Tag   uint64
 		Batch Batch
@@ -33,7 +34,8 @@ type (
 		Offset Offset
 		Bytes  int
 	}
-	// Batches are whole and verified; none at the high watermark. They are the receiver's.
+	// Batches are whole and verified; none at the high watermark, as the replica that reads
+	// has it. They are the receiver's.
 	// Of code RecordTooLarge: the first alone is larger than what was asked for.
 	Batches struct {
 		Tag     uint64

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -56,10 +57,15 @@ func run(ctx context.Context, dir string, env []string, name string, args ...str
 }
 
 func output(ctx context.Context, dir string, env []string, name string, args ...string) (string, error) {
+	return outputOf(ctx, dir, env, nil, name, args...)
+}
+
+func outputOf(ctx context.Context, dir string, env []string, in io.Reader, name string, args ...string) (string, error) {
 	c := exec.CommandContext(ctx, name, args...)
 	c.Dir, c.Env = dir, append(os.Environ(), env...)
 	c.Env = append(c.Env, "PYTHONDONTWRITEBYTECODE=1")
 	var said bytes.Buffer
+	c.Stdin = in
 	c.Stdout, c.Stderr = &said, &said
 	c.WaitDelay = time.Second // what it has started may hold its output
 	if err := c.Run(); err != nil {
@@ -68,12 +74,16 @@ func output(ctx context.Context, dir string, env []string, name string, args ...
 	return said.String(), nil
 }
 
-// serve builds the broker, runs it as a process and returns its address.
-func serve(t *testing.T) string {
-	dir := t.TempDir()
-	binary := filepath.Join(dir, "troupe")
-	require.NoError(t, run(t.Context(), "..", nil, "go", "build", "-o", binary, "./cmd/troupe"))
-	c := exec.Command(binary, "serve", "--data", filepath.Join(dir, "data"), "--node", "n1", "--listen", "127.0.0.1:0", "--http=")
+// build builds a program of this module.
+func build(t *testing.T, what string) string {
+	binary := filepath.Join(t.TempDir(), filepath.Base(what))
+	require.NoError(t, run(t.Context(), "..", nil, "go", "build", "-o", binary, what))
+	return binary
+}
+
+// serve runs the built broker as a process and returns its address.
+func serve(t *testing.T, binary string, more ...string) string {
+	c := exec.Command(binary, append([]string{"serve", "--data", t.TempDir(), "--node", "n1", "--listen", "127.0.0.1:0", "--http="}, more...)...)
 	out, err := c.StdoutPipe()
 	require.NoError(t, err)
 	var complaints bytes.Buffer
@@ -93,7 +103,7 @@ func serve(t *testing.T) string {
 // broker, and their msgpack against the golden frames. A language that is not
 // here, or whose package cannot be had, is NOT RUN, and said to be.
 func TestForeignClients(t *testing.T) {
-	address, ran := serve(t), 0
+	address, ran := serve(t, build(t, "./cmd/troupe")), 0
 	for _, f := range foreigners {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()

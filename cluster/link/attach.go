@@ -10,9 +10,6 @@ import (
 	"github.com/troupe-mq/troupe/codec"
 )
 
-// windowLeast is the smallest window in bytes that makes sense: any call has room in it.
-const windowLeast = codec.CallBytesMax + codec.ReplyBytesMax
-
 // Caller dials brokers as a service.
 type Caller struct {
 	Name    string

@@ -55,7 +55,7 @@ type Config struct {
 	// nil, is called when nobody waits for it any more. nil takes no services.
 	Serve func(ctx context.Context, service string, call *codec.Call, reply func(*codec.Reply)) (forget func())
 	// Window is what each connection of a service is granted: 1,024 calls and 8 MiB by
-	// default.
+	// default. It is at least one call, of any kind.
 	Window codec.Window
 	// Log is told what happens to peers and connections, with keys and values
 	// in turn; never of single letters. nil = silence.
@@ -86,6 +86,7 @@ func (c Config) withDefaults() Config {
 	if c.Window == (codec.Window{}) {
 		c.Window = codec.Window{Calls: 1024, Bytes: 8 << 20}
 	}
+	c.Window = codec.Window{Calls: max(1, c.Window.Calls), Bytes: max(codec.CallCostMax, c.Window.Bytes)}
 	if c.Dial == nil {
 		c.Dial = dialTCP
 	}

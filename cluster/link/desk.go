@@ -53,6 +53,7 @@ func (l *Link) serveService(c *conn) error {
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
+		defer cancel() // who waits for credit need not, when nothing can be answered
 		c.desk.write()
 	}()
 	err := c.desk.read(ctx)

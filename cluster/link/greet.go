@@ -114,7 +114,7 @@ func unlike(g, answer *codec.Greeting, shown codec.Identity) error {
 		if g.Cluster != (codec.UUID{}) && answer.Cluster != g.Cluster {
 			return codec.Errorf(codec.OtherCluster, "it is of cluster %s, this service of %s", answer.Cluster, g.Cluster)
 		}
-		if answer.Window.Calls < 1 || answer.Window.Bytes < windowLeast {
+		if answer.Window.Calls < 1 || answer.Window.Bytes < codec.CallCostMax {
 			return codec.Errorf(codec.Malformed, "it grants a window of %d calls and %d bytes", answer.Window.Calls, answer.Window.Bytes)
 		}
 	case answer.Node == g.Node && (answer.Life != g.Life || g.Purpose != codec.PurposeQuestions):

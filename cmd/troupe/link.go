@@ -86,7 +86,7 @@ func openLink(cfg *serveConfig, log func(event string, fields ...any)) (_ *linke
 	}
 	l.peers = newPeers(l.self.Node, filepath.Join(cfg.Data, peersName), log)
 	l.standAsKept()
-	l.link = link.New(link.Config{Self: l.self, Listener: listener, TLS: l.tls, Hear: l.hear, Lost: l.lost, Answer: l.answer, Log: log})
+	l.link = link.New(link.Config{Self: l.self, Listener: listener, TLS: l.tls, Hear: l.hear, Lost: l.lost, Answer: l.answer, Serve: l.serve, Log: log})
 	l.peers.tell(l.link.SetPeers)
 	return l, nil
 }
@@ -215,6 +215,17 @@ func (l *linked) hear(from codec.NodeID, letter []byte) {
 	if b := l.broker.Load(); b != nil {
 		b.Hear(from, letter)
 	}
+}
+
+// serve does what a service asks for.
+func (l *linked) serve(ctx context.Context, service string, c *codec.Call, reply func(*codec.Reply)) (forget func()) {
+	if b := l.broker.Load(); b != nil {
+		return b.Serve(ctx, service, c, reply)
+	}
+	r := &codec.Reply{}
+	r.Fail(codec.Errorf(codec.Unavailable, "the broker is starting"))
+	reply(r)
+	return nil
 }
 
 func (l *linked) lost(node codec.NodeID) {

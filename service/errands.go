@@ -1,0 +1,149 @@
+package service
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-mq/troupe/codec"
+)
+
+// errand is a message on its way, and who is to be answered.
+type errand struct {
+	to      *actor.PID
+	sender  *actor.PID // nil for nobody
+	message any
+	call    *codec.Call
+	cost    int
+}
+
+// errands are the messages of an attachment: those that wait, in the order in which they
+// were sent, and those that the broker has.
+type errands struct {
+	held      []*errand
+	heldBytes int
+	open      map[uint64]*errand
+	openBytes int
+	last      uint64 // number
+}
+
+// enter holds an errand, or says why not.
+func (a *Attachment) enter(e *errand) *codec.Error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	q := &a.errands
+	switch {
+	case a.closed:
+		return errClosed
+	case a.trouble != nil:
+		return a.trouble
+	case len(q.held) >= a.config.HeldMessages || q.heldBytes+e.cost > a.config.HeldBytes:
+		return codec.Errorf(codec.Overloaded, "%d messages wait for the broker's window of %d: there is no room for more", len(q.held), a.window.Calls)
+	}
+	q.held = append(q.held, e)
+	q.heldBytes += e.cost
+	a.stir()
+	return nil
+}
+
+// take are the calls that may be sent now, in order: none overtakes one that has to wait.
+func (a *Attachment) take() (calls []*codec.Call) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	q := &a.errands
+	if q.open == nil {
+		q.open = map[uint64]*errand{}
+	}
+	n := 0
+	for ; n < len(q.held) && a.window.Admits(len(q.open), q.openBytes, q.held[n].cost); n++ {
+		e := q.held[n]
+		q.last++
+		e.call.Number, e.call.Cluster = q.last, a.cluster
+		q.open[q.last] = e
+		q.openBytes += e.cost
+		q.heldBytes -= e.cost
+		calls = append(calls, e.call)
+		q.held[n] = nil
+	}
+	q.held = q.held[n:]
+	return calls
+}
+
+// arrive answers the sender of a call; false for one that was never sent.
+func (a *Attachment) arrive(r *codec.Reply) bool {
+	a.mu.Lock()
+	q := &a.errands
+	e := q.open[r.Number]
+	if e != nil {
+		delete(q.open, r.Number)
+		q.openBytes -= e.cost
+		if len(q.held) > 0 {
+			a.stir()
+		}
+	}
+	a.mu.Unlock()
+	if e == nil {
+		return false
+	}
+	a.answer(e, r)
+	return true
+}
+
+func (a *Attachment) answer(e *errand, r *codec.Reply) {
+	if e.sender != nil {
+		a.system.Root.RequestWithCustomSender(e.sender, codec.AnswerTo(e.message, r), e.to)
+	}
+}
+
+func (a *Attachment) refuse(e *errand, why *codec.Error) {
+	r := &codec.Reply{}
+	r.Fail(why)
+	a.answer(e, r)
+}
+
+// lose answers what was under way on a line that has ended: what was to be stored may
+// be. What waits to be stored goes the same way, for it was sent behind that; all else
+// stays for the next line.
+func (a *Attachment) lose(why *codec.Error) {
+	a.mu.Lock()
+	q := &a.errands
+	open := q.open
+	a.broker, q.open, q.openBytes = "", nil, 0
+	var behind []*errand
+	keep := q.held[:0]
+	for _, e := range q.held {
+		if e.call.Kind == codec.CallProduce {
+			behind = append(behind, e)
+			q.heldBytes -= e.cost
+		} else {
+			keep = append(keep, e)
+		}
+	}
+	clear(q.held[len(keep):])
+	q.held = keep
+	a.mu.Unlock()
+	for _, number := range slices.Sorted(maps.Keys(open)) {
+		e := open[number]
+		if e.call.Kind == codec.CallProduce {
+			a.refuse(e, codec.Errorf(codec.Unknown, "%s: the batch may or may not be stored", why.Message))
+		} else {
+			a.refuse(e, why)
+		}
+	}
+	for _, e := range behind {
+		a.refuse(e, why)
+	}
+}
+
+// drop answers all that waits: there is nobody to send it to.
+func (a *Attachment) drop(why *codec.Error) {
+	a.mu.Lock()
+	q := &a.errands
+	held := q.held
+	q.held, q.heldBytes, a.trouble = nil, 0, why
+	a.mu.Unlock()
+	for _, e := range held {
+		a.refuse(e, why)
+	}
+}

@@ -1,0 +1,112 @@
+package service
+
+import (
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-mq/troupe/codec"
+)
+
+// process stands behind the PID of a partition. It is no actor: it takes what it is sent
+// in the turn of whoever sends it, and does not wait. What is not one of codec's
+// messages never leaves this process.
+type process struct {
+	attachment *Attachment
+	tp         codec.TopicPartition
+	nobody     bool // the PID names no partition
+}
+
+// resolve is the address resolver of the actor system.
+func (a *Attachment) resolve(pid *actor.PID) (actor.Process, bool) {
+	if pid.Address != a.address {
+		return nil, false
+	}
+	tp, ok := codec.PartitionOfID(pid.Id)
+	return &process{attachment: a, tp: tp, nobody: !ok}, true
+}
+
+// SendUserMessage implements actor.Process. Who sends what is no message to a partition
+// is told what is told of dead letters.
+func (p *process) SendUserMessage(pid *actor.PID, sent any) {
+	a := p.attachment
+	_, message, sender := actor.UnwrapEnvelope(sent)
+	call := codec.CallOf(message)
+	if call == nil || p.nobody {
+		if sender != nil {
+			a.system.Root.Send(sender, &actor.DeadLetterResponse{Target: pid})
+		}
+		return
+	}
+	call.TopicPartition = p.tp
+	e := &errand{to: pid, sender: sender, message: message, call: call, cost: call.Cost()}
+	if call.Kind == codec.CallProduce {
+		if err := tooLittle(call.Batch); err != nil {
+			a.refuse(e, err)
+			return
+		}
+	}
+	if err := a.enter(e); err != nil {
+		a.refuse(e, err)
+	}
+}
+
+// tooLittle says why a batch cannot be sent: a broker would close the line.
+func tooLittle(b codec.Batch) *codec.Error {
+	switch {
+	case len(b) < codec.BatchHeaderBytes:
+		return codec.Errorf(codec.CorruptBatch, "a batch of %d bytes: its head has %d", len(b), codec.BatchHeaderBytes)
+	case len(b) > codec.CallBatchMax:
+		return codec.Errorf(codec.RecordTooLarge, "a batch of %d bytes: no topic takes more than %d", len(b), codec.CallBatchMax)
+	}
+	return nil
+}
+
+// watcher is who watches the PID of a partition.
+type watcher struct{ who, of *actor.PID }
+
+// watchersMax bounds them: an actor that has ended is not taken out.
+const watchersMax = 10_000
+
+// SendSystemMessage implements actor.Process: none leaves this program. A partition does
+// not end while the attachment lives, so who watches it is told when that is closed;
+// and it is not stopped by who writes to it.
+func (p *process) SendSystemMessage(pid *actor.PID, message any) {
+	switch m := message.(type) {
+	case *actor.Watch:
+		p.attachment.watch(watcher{m.Watcher, pid})
+	case *actor.Unwatch:
+		p.attachment.unwatch(watcher{m.Watcher, pid})
+	}
+}
+
+// Stop implements actor.Process; see SendSystemMessage.
+func (p *process) Stop(*actor.PID) {}
+
+func (a *Attachment) watch(w watcher) {
+	a.mu.Lock()
+	closed := a.closed || len(a.watchers) >= watchersMax
+	if !closed {
+		a.watchers = append(a.watchers, w)
+	}
+	a.mu.Unlock()
+	if closed {
+		a.terminated(w)
+	}
+}
+
+func (a *Attachment) unwatch(w watcher) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i, one := range a.watchers {
+		if one.who.Equal(w.who) && one.of.Equal(w.of) {
+			a.watchers = append(a.watchers[:i], a.watchers[i+1:]...)
+			return
+		}
+	}
+}
+
+// terminated tells who watched that there is nothing to watch any more.
+func (a *Attachment) terminated(w watcher) {
+	if to, ok := a.system.ProcessRegistry.Get(w.who); ok {
+		to.SendSystemMessage(w.who, &actor.Terminated{Who: w.of, Why: actor.TerminatedReason_AddressTerminated})
+	}
+}
