@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -141,6 +142,14 @@ func (b *Broker) Kill() error {
 	<-b.life.ended
 	b.life = nil
 	return err
+}
+
+// KillRefused is Kill for a process that may have ended by itself, as one that refuses does.
+func (b *Broker) KillRefused() error {
+	if err := b.Kill(); !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	return nil
 }
 
 // Stop asks the process to end with SIGTERM. It is an error when it is not

@@ -73,7 +73,10 @@ func RaceFounding(ctx context.Context, binary, dir string, rounds int, chance *r
 		}
 		one := &race{cluster: c, chance: chance, late5: what == "late"}
 		took, refused, err := one.run(ctx, what)
-		if err = errors.Join(err, c.Kill()); err != nil {
+		for _, b := range c.Brokers {
+			err = errors.Join(err, b.KillRefused())
+		}
+		if err != nil {
 			return r, fmt.Errorf("round %d, %s: %w\n%s", i, what, err, one.lastWords())
 		}
 		if err := os.RemoveAll(at); err != nil {

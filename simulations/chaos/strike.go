@@ -21,6 +21,7 @@ var strikers = map[string]striker{
 	"cut": (*play).cut, "isolate": (*play).isolate, "split": (*play).split, "bridge": (*play).bridge, "lossy": (*play).lossy, "stall": (*play).stall,
 	"fault": (*play).fault, "slow": (*play).slow, "fill": (*play).fill,
 	"transfer": (*play).transfer, "move": (*play).move, "alter": (*play).alter, "resize": (*play).resize,
+	"swap": (*play).swap, "lose": (*play).lose,
 }
 
 // notHere are verbs that need what a real machine does not give.
@@ -28,8 +29,6 @@ var notHere = map[string]string{
 	"clock":  "a process's clock cannot be moved without moving everybody's",
 	"rot":    "a page that rots below a running process needs a device of our own; the simulated world does it",
 	"lie":    "what brokers hear of each other is theirs; the simulated world says what it likes",
-	"lose":   "a broker whose directory is lost stays out, and the scenario has nobody to put in its place",
-	"swap":   "see lose",
 	"join":   "the network has a host for each broker of the beginning, and no other",
 	"retire": "see join",
 	"trim":   "what is trimmed while it is read is judged in the simulated world",
