@@ -58,7 +58,7 @@ func (p *play) fill(ctx context.Context, f scenario.Fault) (int, error) {
 		if _, err := os.Stat(ballast); err == nil {
 			continue // it is full already
 		}
-		if err := fill(ballast, TmpfsBytes); !errors.Is(err, syscall.ENOSPC) {
+		if err := fill(ballast, smallDiskBytes); !errors.Is(err, syscall.ENOSPC) {
 			return met, fmt.Errorf("fill the disk of %s: got %w", b.Node, err)
 		}
 		met++
@@ -70,8 +70,13 @@ func (p *play) fill(ctx context.Context, f scenario.Fault) (int, error) {
 	return met, nil
 }
 
+// smallDiskBytes is the size of a broker's own file system, where one is to be filled:
+// the reserve, and more than clients send in a play. Otherwise it would be full in the end
+// without anybody's doing, and nothing makes room.
+const smallDiskBytes = 1536 << 20
+
 func mountTmpfs(dir string) error {
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d", TmpfsBytes)); err != nil {
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d", smallDiskBytes)); err != nil {
 		return fmt.Errorf("a small file system of its own is not permitted here: %w", err)
 	}
 	return nil
