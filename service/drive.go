@@ -130,6 +130,12 @@ const lastWordWithin = time.Second
 func (a *Attachment) receive(line *link.Line, served *bool) error {
 	for {
 		r, err := line.Receive()
+		if err == link.ErrGoodbye {
+			if a.leave() {
+				return errLeft
+			}
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -137,5 +143,11 @@ func (a *Attachment) receive(line *link.Line, served *bool) error {
 			return codec.Errorf(codec.Malformed, "a reply to call %d, which is not under way", r.Number)
 		}
 		*served = true
+		if a.left() {
+			return errLeft
+		}
 	}
 }
+
+// errLeft ends a line that the broker wanted to end, when all was answered.
+var errLeft = codec.Errorf(codec.Stopping, "the broker is shutting down")
