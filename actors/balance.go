@@ -48,8 +48,7 @@ func (p *Partition) balance(peers []replica.Peer) {
 		if now-p.fit.since >= quietFor && p.house.mayHand(p.house.clock.Now()) {
 			p.fit = fitness{}
 			p.house.seen(SeenBalanced)
-			p.mind.Transfer(preferred)
-			p.flushSoon()
+			p.handTo(preferred)
 		}
 		return
 	}

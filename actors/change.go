@@ -55,8 +55,7 @@ func (p *Partition) drive() {
 	case step.Done || codec.Mutant("finished-too-early"):
 		p.finishChange()
 	case step.Transfer != 0:
-		p.mind.Transfer(step.Transfer)
-		p.flushSoon()
+		p.handTo(step.Transfer)
 	case step.Conf != nil:
 		p.proposeStep(step)
 	}

@@ -14,6 +14,7 @@ func (p *Partition) close(m *closing) {
 	}
 	p.disk.closed = true
 	p.pub.closing.Store(true)
+	p.refuseHeld(codec.Errorf(codec.Stopping, "the broker is stopping"))
 	p.flush()
 	if p.mind == nil || len(p.requests.list) == 0 {
 		p.finish(m)
@@ -46,6 +47,7 @@ func (p *Partition) finishIfAnswered() {
 func (p *Partition) leave(why *codec.Error) {
 	p.disk.closed, p.serving = true, false
 	p.pub.publishState(state{write: why, read: why})
+	p.refuseHeld(why)
 	p.requests.failAll(codec.Errorf(codec.Unknown, "%s: the batch may or may not be in the log", why.Message))
 	p.waiters.all()
 }

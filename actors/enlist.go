@@ -132,7 +132,7 @@ func (k *keeper) tick() {
 }
 
 func (k *keeper) tickLater() {
-	if k.house.link != nil {
-		k.house.clock.After(k.house.jitter(tickEvery), func() { k.post(ticking{}) })
+	if k.house.link != nil { // jitter makes it a tenth longer on average
+		k.house.clock.After(k.house.jitter(tickEvery*10/11), func() { k.post(ticking{}) })
 	}
 }

@@ -132,11 +132,11 @@ func (h *house) ledBy(tp codec.TopicPartition, node codec.NodeID) *codec.Error {
 // that were sent behind it then have too. By the time reply is called b is its owner's
 // again, whatever became of it.
 func (f *Far) Produce(ctx context.Context, b codec.Batch, reply func(codec.Produced, error)) error {
-	h := f.near
+	h, away := f.near, f.house.awayOf(f.group)
 	if h == nil && f.house.link == nil {
 		return f.leaderless()
 	}
-	if h != nil && h.away.Load() == 0 && (h.leads() || f.house.link == nil || f.house.leaderOf(f.group).node == "") {
+	if h != nil && away.Load() == 0 && (h.leads() || f.house.link == nil || h.awaits(f.house.leaderOf(f.group).node)) {
 		return h.ProduceVerified(ctx, b, reply)
 	}
 	if most := f.MessageBytesMax(); len(b) > most {
@@ -146,15 +146,11 @@ func (f *Far) Produce(ctx context.Context, b codec.Batch, reply func(codec.Produ
 	if err := f.house.credit.take(ctx, bytes); err != nil {
 		return err
 	}
-	if h != nil {
-		h.away.Add(1)
-	}
+	away.Add(1)
 	// The link may be at it still when the answer has come.
 	f.house.send(f.house.ferry, &carry{f.tp, &way{group: f.group, batch: slices.Clone(b), reply: func(p codec.Produced, err error) {
 		f.house.credit.give(bytes)
-		if h != nil {
-			h.away.Add(-1)
-		}
+		away.Add(-1)
 		reply(p, err)
 	}}})
 	return nil

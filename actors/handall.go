@@ -64,7 +64,6 @@ func (p *Partition) relinquish() {
 		return
 	}
 	if to := p.best(); to != 0 {
-		p.mind.Transfer(to)
-		p.flushSoon()
+		p.handTo(to)
 	}
 }

@@ -31,7 +31,6 @@ type Handle struct {
 	ticking atomic.Bool                    // a tick stands in the mailbox
 
 	here atomic.Int64 // batches that were let in here and are not answered
-	away atomic.Int64 // those that other brokers, or the ferry, have
 
 	closing atomic.Bool // a close was asked for; the actor may restart meanwhile
 
@@ -54,6 +53,7 @@ type state struct {
 	term   codec.Term
 	lead   codec.NodeID // where it is led; empty when nobody knows
 	write  *codec.Error // why nothing can be written; nil when it can
+	holds  bool         // that may be over in a moment: batches are let in, and wait
 	read   *codec.Error // why nothing can be read; nil when it can
 	sick   codec.Code   // what is the matter with this replica; OK when nothing is
 	alone  codec.Millis // since when nobody is known to lead; 0 when somebody is
@@ -143,7 +143,7 @@ func (h *Handle) admits(b codec.Batch) error {
 	if max := h.MessageBytesMax(); len(b) > max {
 		return codec.Errorf(codec.RecordTooLarge, "batch of %d bytes: %s takes at most %d (message.bytes.max)", len(b), h.tp.Topic, max)
 	}
-	if s := h.state.Load(); s.write != nil {
+	if s := h.state.Load(); s.write != nil && !s.holds {
 		return s.write
 	}
 	if h.house.short.Load() {
@@ -214,6 +214,10 @@ func (h *Handle) leads() bool {
 	s := h.state.Load()
 	return s.open && s.leader
 }
+
+// awaits says that a batch may as well wait here for a leader, when lead is who leads as
+// far as is known: nobody, or the replica here, which has just been elected.
+func (h *Handle) awaits(lead codec.NodeID) bool { return lead == "" || lead == h.house.node }
 
 // judge tells the partition of damage that a reader found, and makes err one
 // that can cross a wire.

@@ -144,8 +144,8 @@ func (h *herald) publish(changed bool) {
 	}
 }
 
-// openRoads begins what a broker with a link has to do with others: their leaders, and
-// what is asked of them.
+// openRoads begins what a broker with a link has to do with others: their leaders, what
+// is asked of them, and the heartbeats.
 func (h *house) openRoads() {
 	begin := func(name string, make actor.Producer) {
 		if _, err := h.system.Root.SpawnNamed(h.props(make), name); err != nil {
@@ -154,6 +154,7 @@ func (h *house) openRoads() {
 	}
 	begin(heraldName, func() actor.Actor { return &herald{house: h, known: newLeads()} })
 	begin(ferryName, func() actor.Actor { return &ferry{house: h} })
+	begin(drummerName, func() actor.Actor { return &drummer{house: h} })
 }
 
 // leaderOf is who leads a group and in what term, as far as is known here; no node when

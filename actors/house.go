@@ -31,6 +31,7 @@ type house struct {
 	controller *actor.PID
 	herald     *actor.PID
 	ferry      *actor.PID
+	drummer    *actor.PID
 	link       Link       // nil without one
 	cluster    codec.UUID // this, the node and the disk are set before the first replica is opened
 	node       codec.NodeID
@@ -39,6 +40,7 @@ type house struct {
 	state      func() *cluster.State // as published; nil before there is one
 	handles    func() map[codec.GroupID]*Handle
 	leads      atomic.Pointer[map[codec.GroupID]lead] // as other brokers say
+	away       [4096]atomic.Int64                     // by group: batches that the ferry, or another broker, has
 	credit     *credit
 	reserve    int64       // bytes of disk that are kept free
 	short      atomic.Bool // less than the reserve is free
@@ -57,6 +59,11 @@ const controllerName = "controller"
 
 // courierName is the id of the actor that asks other brokers.
 const courierName = "courier"
+
+// awayOf counts the batches of a group, and of few others, that were sent on and are not
+// answered. It is there before a replica of the group comes here, and after it: what it
+// takes must not overtake them.
+func (h *house) awayOf(g codec.GroupID) *atomic.Int64 { return &h.away[uint64(g)%uint64(len(h.away))] }
 
 // newHouse builds the actor system. It reads no disk.
 func newHouse(cfg Config) *house {
@@ -80,6 +87,7 @@ func newHouse(cfg Config) *house {
 	h.courier = actor.NewPID(h.system.Address(), courierName)
 	h.herald = actor.NewPID(h.system.Address(), heraldName)
 	h.ferry = actor.NewPID(h.system.Address(), ferryName)
+	h.drummer = actor.NewPID(h.system.Address(), drummerName)
 	return h
 }
 

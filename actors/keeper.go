@@ -101,6 +101,8 @@ func (k *keeper) Receive(c actor.Context) {
 		k.prepared(m)
 	case *initialized:
 		k.initialized(m)
+	case *unmade:
+		k.unmade(m)
 	case *buried:
 		k.buried(m)
 	case *gone:

@@ -24,8 +24,9 @@ type (
 		err     error
 	}
 	initialized struct {
-		groups []codec.GroupID
-		err    error
+		groups   []codec.GroupID
+		revision uint64 // of the metadata then
+		err      error
 	}
 	// whenOpen asks to be told when every partition of a topic has reported.
 	whenOpen struct {

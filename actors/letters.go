@@ -44,6 +44,8 @@ func (b *Broker) hear(from codec.NodeID, p []byte) error {
 	switch kind {
 	case codec.LetterRaft:
 		return b.hearRaft(from, p)
+	case codec.LetterBeats:
+		return b.hearBeats(from, p)
 	case codec.LetterAsk:
 		ask, err := codec.ParseAsk(p)
 		if err == nil {

@@ -48,8 +48,7 @@ func (p *Partition) driveMetadata() {
 	}
 	switch step := p.mind.Toward(want); {
 	case step.Transfer != 0:
-		p.mind.Transfer(step.Transfer)
-		p.flushSoon()
+		p.handTo(step.Transfer)
 	case step.Conf != nil:
 		p.proposeStep(step)
 	}

@@ -25,6 +25,8 @@ type Partition struct {
 	machine machine // nil for a topic's partition
 
 	requests requests // let in and not answered
+	waiting  held     // not let in yet, for nobody knows who leads
+	handing  handing  // of leadership
 	waiters  waiters
 	results  map[codec.Index]any // of the commands just applied
 	flushing bool                // a flush stands in the mailbox
@@ -128,6 +130,8 @@ func (p *Partition) receive(c actor.Context) {
 		p.leaderGone(m)
 	case *transfer:
 		p.transfer(m)
+	case heldOver:
+		p.heldOver(m)
 	case relinquish:
 		p.relinquish()
 	case *stepOver:
@@ -252,6 +256,7 @@ func (p *Partition) answer(list []replica.Answer) {
 		}
 	}
 	clear(p.results)
+	p.handOn()
 	p.finishIfAnswered()
 }
 
@@ -280,14 +285,17 @@ func (p *Partition) serve(role replica.Role) {
 		p.house.send(p.house.herald, &leading{p.seat.group})
 	}
 	p.post(&stepOver{life: p.disk.life})
+	p.decided()
 }
 
 // follow notes who leads, and sends writers there.
 func (p *Partition) follow(role replica.Role) {
 	if role.Leader {
-		p.house.tallies.leaderChanges.Add(1)
-		return // it serves once it knows what is committed
+		p.elected(role)
+		return
 	}
+	defer p.decided()
+	p.handing = handing{}
 	if p.serving && len(p.disk.writing) > 0 {
 		p.house.seen(SeenFlushLost)
 	}
@@ -302,7 +310,7 @@ func (p *Partition) follow(role replica.Role) {
 		why = codec.Errorf(codec.NotLeader, "%s is led by %s", p.seat.name, lead)
 		why.Leader = p.house.addressOf(lead)
 	}
-	next := state{open: true, term: role.Term, lead: lead, write: why}
+	next := state{open: true, term: role.Term, lead: lead, write: why, holds: lead == "" && p.machine == nil}
 	if lead == "" {
 		if next.alone = p.pub.state.Load().alone; next.alone == 0 {
 			next.alone = p.house.clock.Now()
@@ -314,11 +322,23 @@ func (p *Partition) follow(role replica.Role) {
 	}
 }
 
+// elected notes that this replica leads. It serves once it knows what is committed;
+// until then batches wait here, and are not sent to whoever led before.
+func (p *Partition) elected(role replica.Role) {
+	p.house.tallies.leaderChanges.Add(1)
+	if p.serving || p.machine != nil || !p.replicated() {
+		return
+	}
+	why := codec.Errorf(codec.Unavailable, "%s has a new leader, which has not committed yet", p.seat.name)
+	p.pub.publishState(state{open: true, term: role.Term, lead: p.house.node, write: why, holds: true})
+}
+
 // crashed is the end of an instance whose turn panicked. Its successor opens
 // the log again, behind the closing on the same lane.
 func (p *Partition) crashed() {
 	err := codec.Errorf(codec.Unknown, "%s failed and is restarted: the batch may or may not be in the log", p.seat.name)
 	p.requests.failAll(err)
+	p.refuseHeld(unavailable(p.seat.name))
 	p.waiters.all()
 	p.pub.publishState(state{write: unavailable(p.seat.name), read: unavailable(p.seat.name)})
 	p.disk.letGo()

@@ -47,6 +47,8 @@ func (p *Partition) sendAll(list []*raftpb.Message) {
 		case m.GetType() == raftpb.MsgSnap:
 			p.sendLetter(node, m, nil)
 			p.snapshotSent(to, true)
+		case beats(m):
+			p.house.send(p.house.drummer, &drum{node, beatOf(p.seat.group, m)})
 		default:
 			p.sendLetter(node, m, nil)
 		}

@@ -19,6 +19,10 @@ func (p *Partition) produce(m *Produce) {
 		m.refuse(err)
 		return
 	}
+	if p.undecided() && !p.waiting.over {
+		p.hold(m)
+		return
+	}
 	batch := m.batch
 	if p.replicated() && !codec.Mutant("batch-not-copied") {
 		// It is kept for other replicas beyond the answer, when its memory is

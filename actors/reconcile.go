@@ -182,8 +182,8 @@ func (k *keeper) initializeAll() {
 	for _, g := range groups {
 		k.kept[g].err = nil
 	}
-	k.house.decide(cluster.Initialize{Replicas: ids}, func(_ cluster.Result, err error) {
-		k.post(&initialized{groups, err})
+	k.house.decide(cluster.Initialize{Replicas: ids}, func(r cluster.Result, err error) {
+		k.post(&initialized{groups, r.Revision, err})
 	})
 }
 
@@ -191,7 +191,8 @@ func (k *keeper) initializeAll() {
 // not be, it is told again.
 func (k *keeper) initialized(m *initialized) {
 	if m.err == nil {
-		return // the new state opens them
+		k.unmakeUnknown(m) // the new state opens the others
+		return
 	}
 	for _, g := range m.groups {
 		if t := k.kept[g]; t != nil && t.phase == initializing {

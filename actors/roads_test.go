@@ -328,3 +328,29 @@ func TestWhatCannotBeReadIsNotToldAsEmpty(t *testing.T) {
 	s.readFor(&lookedAt{"n1", &codec.Look{Group: 7, Kind: codec.LookRead}}, h)
 	require.Equal(t, codec.CorruptLog, link.told[len(link.told)-1].Code)
 }
+
+// A replica that has just come here, and leads, does not take a batch while one before it
+// is on its way to another broker: it would overtake.
+func TestAReplicaThatComesOvertakesNothing(t *testing.T) {
+	s := newShore(t)
+	s.house.ferry = s.self
+	s.led("n1", 1)
+	taken := func(f *Far) (here bool) {
+		var w codec.Builder
+		w.Append(7, nil, []byte("x"), nil)
+		b, err := w.Build(codec.NoCompression)
+		require.NoError(t, err)
+		// The handle has no actor: what it is given it refuses at once.
+		require.NoError(t, f.Produce(t.Context(), b, func(codec.Produced, error) { here = true }))
+		return here
+	}
+	come := func(g codec.GroupID) *Far {
+		h := newHandle(s.house, codec.TopicPartition{Topic: "t"}, "t/0")
+		h.set.Store(&settings{messageBytesMax: 1 << 20})
+		h.publishState(state{open: true, leader: true, lead: s.house.node, term: 2})
+		return &Far{house: s.house, group: g, near: h}
+	}
+	require.False(t, taken(&Far{house: s.house, group: 7, bytesMax: 1 << 20}))
+	require.False(t, taken(come(7)))
+	require.True(t, taken(come(8)), "another group has nothing on its way")
+}

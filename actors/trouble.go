@@ -100,6 +100,8 @@ func (p *Partition) end(sick codec.Code, write, read *codec.Error, cause error) 
 	p.sick, p.trouble, p.serving, p.mind = sick, write, false, nil
 	p.pub.inSync.Store(nil)
 	p.disk.letGo()
+	p.refuseHeld(write)
+	p.handing = handing{}
 	p.requests.failAll(codec.Errorf(codec.Unknown, "the outcome is not known, it may or may not be in the log: %s", write.Message))
 	p.pub.publishState(state{open: read == nil, write: write, read: read, sick: sick})
 	if read != nil {

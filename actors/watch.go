@@ -14,6 +14,8 @@ const (
 	// standAfter is within which time a follower stands for election when its
 	// leader's process has ended. Each draws its own, so that one is first.
 	standAfter = 200 * time.Millisecond
+	// standTries is how often it does; then it waits for its election timeout.
+	standTries = 8
 	// syncAfter is how long a replica may lag and still count as in sync.
 	syncAfter = 10 * time.Second
 	// holdFor is how long old segments are kept for a replica that lags.
@@ -35,6 +37,7 @@ func (p *Partition) tick() {
 		return
 	}
 	p.mind.Tick()
+	p.handingTick()
 	p.carryOut(p.mind.Take())
 	if p.ticks++; p.ticks%lookEvery == 0 {
 		p.look()
@@ -79,8 +82,7 @@ func (p *Partition) transfer(m *transfer) {
 	}
 	for _, r := range p.seat.members {
 		if r.Node == m.to && r.ID != p.seat.id {
-			p.mind.Transfer(r.ID)
-			p.flushSoon()
+			p.handTo(r.ID)
 			return
 		}
 	}
@@ -99,24 +101,33 @@ func (p *Partition) leaderGone(m *gone) {
 	p.house.seen(SeenForgotten)
 	p.mind.ForgetLeader()
 	p.carryOut(p.mind.Take())
-	life := p.disk.life
-	p.house.clock.After(p.house.within(standAfter), func() { p.post(stand{life, role.Term}) })
+	p.standSoon(standTries)
 }
 
-// stand asks a follower to stand for election, unless there is a leader or
-// another term by then.
+// stand asks a follower to stand for election, unless there is a leader by then.
 type stand struct {
-	life int
-	term codec.Term
+	life  int
+	tries int // that are left
 }
 
+func (p *Partition) standSoon(tries int) {
+	m := stand{p.disk.life, tries}
+	p.house.clock.After(p.house.within(standAfter), func() { p.post(m) })
+}
+
+// stand is tried again, for two that stand at once take each other's votes, and then
+// both would wait for an election timeout.
 func (p *Partition) stand(m stand) {
 	if p.mind == nil || m.life != p.disk.life || p.disk.closed {
 		return
 	}
-	if role := p.mind.Role(); role.Lead == 0 && role.Term == m.term {
-		p.mind.Campaign()
-		p.carryOut(p.mind.Take())
+	if role := p.mind.Role(); role.Leader || role.Lead != 0 {
+		return
+	}
+	p.mind.Campaign()
+	p.carryOut(p.mind.Take())
+	if m.tries > 1 && p.mind != nil {
+		p.standSoon(m.tries - 1)
 	}
 }
 

@@ -46,6 +46,8 @@ const (
 	LetterCall LetterKind = 9
 	// LetterReply answers a LetterCall.
 	LetterReply LetterKind = 10
+	// LetterBeats are heartbeats of many groups, and answers to such.
+	LetterBeats LetterKind = 11
 )
 
 // KindOfLetter is the kind of a letter, and the cluster that it is of.

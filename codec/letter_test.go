@@ -52,6 +52,7 @@ func forwarding(t testing.TB) map[string][]byte {
 		"parcel":  slices.Concat((&Parcel{Cluster: someCluster, Number: 1 << 50, Group: 7, Row: 3, Place: 4, Batch: someBatch(t, "x")}).Encode()...),
 		"receipt": (&Receipt{Cluster: someCluster, Number: 2, Produced: Produced{10, 11}, Row: 12, Place: 14, Outcome: Outcome{NotLeader, 13, "n2", "ask n2"}}).Encode(),
 		"look":    (&Look{Cluster: someCluster, Number: 3, Group: 7, Kind: LookTime, At: -5, Bytes: 6, Within: 7}).Encode(),
+		"beats":   (&Beats{Cluster: someCluster, Disk: UUID{1: 5}, List: []Beat{{Group: 7, From: 1, To: 2, Term: 3, Commit: 1 << 40}, {Answer: true, Group: 8, From: 5, To: 4, Term: 6}}}).Encode(),
 		"sight":   (&Sight{Cluster: someCluster, Number: 3, Start: 1, HighWatermark: 2, Offset: 3, BytesMax: 4, Found: true, Outcome: Outcome{Message: "m"}, Batches: someBatch(t, "y")}).Encode(),
 	}
 }
@@ -60,6 +61,13 @@ func forwarding(t testing.TB) map[string][]byte {
 var again = map[string]func([]byte) ([]byte, error){
 	"leads": func(p []byte) ([]byte, error) {
 		l, err := ParseLeads(p)
+		if err != nil {
+			return nil, err
+		}
+		return l.Encode(), nil
+	},
+	"beats": func(p []byte) ([]byte, error) {
+		l, err := ParseBeats(p)
 		if err != nil {
 			return nil, err
 		}

@@ -44,6 +44,7 @@ var mutants = map[string]string{
 	"joins-as-founder":          "a newcomer begins with the members as they are, as the first ones did",
 	"conf-applied-again":        "a configuration that came with a snapshot is applied again from the log",
 	"gap-of-a-stale-leader":     "a leader says that a sequence is missing, and has not asked whether it still leads",
+	"one-commit-for-all":        "heartbeats that travel together carry the commit index of the first",
 	"epoch-not-looked-at":       "a batch of an older epoch of a producer is taken",
 }
 

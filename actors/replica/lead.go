@@ -19,6 +19,9 @@ func (m *Mind) Transfer(to codec.ReplicaID) {
 	}
 }
 
+// HandsTo is the member that leadership is being handed to; 0 when it is not.
+func (m *Mind) HandsTo() codec.ReplicaID { return codec.ReplicaID(m.node.BasicStatus().LeadTransferee) }
+
 // ForgetLeader makes a follower give the leader up without waiting for an
 // election timeout, so that it may vote for another or Campaign: for when it
 // is known by other means that the leader's process has ended.

@@ -46,6 +46,7 @@ var likely = map[string][]string{
 	"joins-as-founder":          {"s18-moves"},
 	"conf-applied-again":        {"s18-moves"},
 	"gap-of-a-stale-leader":     {"s04-minority-with-the-old-leader", "s15-pause"},
+	"one-commit-for-all":        {"s01-leader-killed", "s08-lossy-links"},
 	"epoch-not-looked-at":       {"s21-retries"},
 	"payload-not-checked":       {"s08-lossy-links"},
 	"letter-not-checked":        {"s08-lossy-links"},

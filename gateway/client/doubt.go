@@ -19,7 +19,7 @@ import (
 // not heard a server for one tick only.
 const (
 	doubtEvery = 250 * time.Millisecond
-	doubtAfter = 4 // ticks of a server that owes an answer
+	doubtAfter = 4 // ticks of a server that owes an answer; from then on at each
 	nudgeAfter = 8 // of one that pushes, or holds a long poll: it is pinged, and owes one then
 	otherWants = time.Second
 )
@@ -85,8 +85,11 @@ func (c *Client) listen(l *link, s *silence) {
 		}
 		return
 	}
-	if s.ticks++; s.ticks%doubtAfter == 0 {
-		c.spawn(func() { c.askAbout(l) })
+	if s.ticks++; s.ticks >= doubtAfter && !l.doubted.Swap(true) {
+		c.spawn(func() {
+			c.askAbout(l)
+			l.doubted.Store(false)
+		})
 	}
 }
 

@@ -158,6 +158,12 @@ func (l *log) Bounds() (start, highWatermark codec.Offset, err error) {
 
 func (l *log) Produce(_ context.Context, b codec.Batch, reply func(codec.Produced, error)) error {
 	l.mu.Lock()
+	if l.hold {
+		l.held++
+		l.late = append(l.late, func() { reply(codec.Produced{Base: 7}, l.planFor(b)) })
+		l.mu.Unlock()
+		return nil
+	}
 	refuse := l.refuse
 	if refuse == nil && l.plan != nil {
 		refuse = l.plan(b)
@@ -165,12 +171,6 @@ func (l *log) Produce(_ context.Context, b codec.Batch, reply func(codec.Produce
 	if refuse != nil {
 		l.mu.Unlock()
 		return refuse
-	}
-	if l.hold {
-		l.held++
-		l.late = append(l.late, func() { reply(codec.Produced{Base: 7}, nil) })
-		l.mu.Unlock()
-		return nil
 	}
 	base, err := l.accept(b)
 	if err != nil {
@@ -206,6 +206,14 @@ func (l *log) accept(b codec.Batch) (base codec.Offset, err error) {
 	own.Stamp(base, 1)
 	l.batches = append(l.batches, own)
 	return base, nil
+}
+
+// planFor is what is to become of a batch that was held.
+func (l *log) planFor(b codec.Batch) error {
+	if l.plan == nil {
+		return nil
+	}
+	return l.plan(b)
 }
 
 // holds waits until so many produces are held.

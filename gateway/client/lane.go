@@ -34,6 +34,9 @@ type lane struct {
 	pause   backoff.ExponentialBackOff
 	trouble error // why it mends
 
+	volley  uint64 // counts the times that batches were told where to go
+	pointed int    // how often in a row
+
 	numbers numbering // of an idempotent producer
 
 	failed   error  // the first, with StopAtError

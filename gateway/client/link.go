@@ -21,6 +21,7 @@ type link struct {
 	features []string      // those that both sides have
 	node     codec.NodeID  // who is there
 	heard    atomic.Uint64 // reads that brought something
+	doubted  atomic.Bool   // others are being asked about it
 	work     chan struct{} // wakes the writer
 	dead     chan struct{} // closed when the connection is lost
 	running  sync.WaitGroup

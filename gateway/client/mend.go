@@ -18,7 +18,9 @@ func (l *lane) refused(q *parcel, err error) (final error) {
 	case again && l.producer.ctx.Err() == nil && time.Now().Before(q.deadline):
 		q.tries++
 		q.stage = waiting
-		l.mend(err)
+		if !l.pointsTo(q, err) {
+			l.mend(err)
+		}
 		return nil
 	case again && codec.CodeOf(err) == codec.SequenceGap: // what is before it did not come through in time
 		q.stage = waiting
@@ -55,6 +57,32 @@ func (l *lane) mend(err error) {
 	l.producer.look()
 }
 
+// pointedMax is how often in a row a batch goes where it was told to at once. Brokers
+// that do not agree on who leads may send it back and forth.
+const pointedMax = 3
+
+// pointsTo begins to mend without a pause: an answer says who leads, and that is where
+// batches go next. Whatever left before it is no news.
+func (l *lane) pointsTo(q *parcel, err error) bool {
+	var e *codec.Error
+	points := errors.As(err, &e) && e.Code == codec.NotLeader && e.Leader != ""
+	switch {
+	case l.mending && q.volley < l.volley:
+	case points && l.pointed < pointedMax:
+		l.pointed++
+		l.volley++
+		l.retryAt = time.Time{}
+	default:
+		return false
+	}
+	if l.trouble == nil {
+		l.trouble = err
+	}
+	l.mending = true
+	l.poor.Store(true)
+	return true
+}
+
 // resting says whether a pause is on.
 func (l *lane) resting() bool {
 	return l.mending && !l.retryAt.IsZero() && time.Now().Before(l.retryAt)
@@ -66,7 +94,7 @@ func (l *lane) wentWell() {
 		return
 	}
 	l.pause.Reset()
-	l.retryAt = time.Time{}
+	l.retryAt, l.pointed = time.Time{}, 0
 	for _, q := range l.parcels {
 		if q.stage == waiting && q.tries > 0 {
 			return

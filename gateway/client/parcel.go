@@ -32,6 +32,7 @@ type parcel struct {
 	due      time.Time // when lingering ends
 	deadline time.Time // when it is given up
 	tries    int       // answers that said to try again
+	volley   uint64    // of its lane, when it left
 	unsure   bool      // it left and was not answered: it may be stored
 	charge   int       // bytes of the producer's budget
 	done     []Done    // of the first records; nil where nobody asked

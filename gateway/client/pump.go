@@ -109,7 +109,7 @@ func (l *lane) launch(q *parcel) bool {
 	}
 	l.route = link
 	l.number(q)
-	q.stage = flying
+	q.stage, q.volley = flying, l.volley
 	q.holds.Add(1)
 	l.aloft++
 	l.hoping = true // a link may call before trySend is back

@@ -11,10 +11,10 @@ import (
 )
 
 // pauses are those between repetitions: from 20 ms, twice as long each time
-// up to a second, each half to one and a half times as long by chance.
+// up to half a second, each half to one and a half times as long by chance.
 func pauses() backoff.ExponentialBackOff {
 	return backoff.ExponentialBackOff{
-		InitialInterval: 20 * time.Millisecond, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: time.Second,
+		InitialInterval: 20 * time.Millisecond, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: time.Second / 2,
 	}
 }
 

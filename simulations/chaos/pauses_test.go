@@ -3,6 +3,8 @@ package chaos
 import (
 	"errors"
 	"math/rand/v2"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,7 +13,8 @@ import (
 )
 
 // BenchmarkFigurePauses measures the pauses that a steady producer sees, b.N times
-// each: go test ./simulations/chaos -run '^$' -bench FigurePauses -benchtime 50x -timeout 2h.
+// each, or only
+// those that TROUPE_CHAOS_BLOWS names with commas: go test ./simulations/chaos -run '^$' -bench FigurePauses -benchtime 50x -timeout 2h.
 func BenchmarkFigurePauses(b *testing.B) {
 	ctx := b.Context()
 	lan, err := NewLan(rand.New(rand.NewPCG(1, 1)), append(NodeNames(3), Clients)...)
@@ -22,6 +25,9 @@ func BenchmarkFigurePauses(b *testing.B) {
 	} else {
 		require.NoError(b, err)
 		b.Cleanup(func() { require.NoError(b, lan.Close()) })
+	}
+	if only := os.Getenv("TROUPE_CHAOS_BLOWS"); only != "" {
+		blows = slices.DeleteFunc(slices.Clone(blows), func(w Blow) bool { return !slices.Contains(strings.Split(only, ","), w.Name) })
 	}
 	c, err := NewCluster(ctx, binary(b), b.TempDir(), 3, lan)
 	require.NoError(b, err)

@@ -27,6 +27,7 @@ var strikers = map[string]striker{
 var notHere = map[string]string{
 	"clock":  "a process's clock cannot be moved without moving everybody's",
 	"rot":    "a page that rots below a running process needs a device of our own; the simulated world does it",
+	"lie":    "what brokers hear of each other is theirs; the simulated world says what it likes",
 	"lose":   "a broker whose directory is lost stays out, and the scenario has nobody to put in its place",
 	"swap":   "see lose",
 	"join":   "the network has a host for each broker of the beginning, and no other",

@@ -52,6 +52,9 @@ func (p *play) alter(ctx context.Context, _ scenario.Fault) (int, error) {
 // resize gives a topic another number of replicas. Of one that it has alone, a disk
 // that fails would take all: two is the least.
 func (p *play) resize(ctx context.Context, _ scenario.Fault) (int, error) {
+	if len(p.cluster.Brokers) < 2 {
+		return 0, nil
+	}
 	t := p.topics[p.intn(len(p.topics))]
 	n := int32(2 + p.intn(len(p.cluster.Brokers)-1))
 	return p.asked(ctx, func(ctx context.Context) error {

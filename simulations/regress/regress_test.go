@@ -46,6 +46,7 @@ var clusterBugs = []cluster{
 	{"s21-retries", 400179, "the world took it for a batch stored twice that a deposed leader, which knew of no later epoch, said where it had been stored before", "simulations/world: the mutant epoch-not-looked-at, that it still finds the real thing"},
 	{"swarm", 300329, "the world could not end a process whose start hung before there was a broker: its disk hung for ever", "simulations/world: TestAStartThatHangsIsEnded"},
 	{"s23-members-come-and-go", 1012, "a snapshot of the metadata was durable before the configuration that was decided before it, which was missing for ever after a crash", "simulations/world: TestASnapshotIsNotAheadOfItsConfiguration"},
+	{"swarm", 710006, "a broker came back with metadata of before a topic was deleted, made a replica of it again, and kept its directory for ever", "the seed"},
 	{"s26-crash-upon-crash", 3, "a quarantined replica of a log to which nothing was written was counted as in sync for ever", "simulations/world: TestAQuarantinedReplicaSendsItsReadersElsewhere"},
 }
 

@@ -67,6 +67,7 @@ var Verbs = map[string]struct {
 	"lose":     {1, []string{"for"}, "the node is killed and its directory is lost; it comes back with an empty one, for= later"},
 	"swap":     {2, []string{"for"}, "two nodes are killed, and start on each other's disk; then on their own again"},
 	"clock":    {1, []string{"by", "drift"}, "the node's clock jumps; or, with drift=0.1, goes so much faster from then on, timers too"},
+	"lie":      {1, []string{"for"}, "some nodes hear that one has ended, which lives, and none hears of any that does"},
 	"transfer": {0, nil, "the leadership of a log is handed to another replica"},
 	"trim":     {0, nil, "the start of a log is moved"},
 	"move":     {0, nil, "a replica of a log goes from one node to another"},

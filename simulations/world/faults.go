@@ -40,6 +40,8 @@ func (c *Cluster) strike(f scenario.Fault) {
 		c.strikeLose(f)
 	case "swap":
 		c.strikeSwap(f)
+	case "lie":
+		met(c.strikeLie(f))
 	case "transfer":
 		met(c.strikeTransfer())
 	case "trim":

@@ -60,9 +60,9 @@ func startFails(t *testing.T, k int) {
 	c := three(t, 6)
 	n := c.nodes[0]
 	other := c.nodes[1].Broker
+	c.kill(n, Lost) // so that all of the topic is made by the next start
 	other.CreateTopic(codec.CreateTopic{Topic: "more", Partitions: 3, Replicas: 3}, func(codec.TopicDescription, error) {})
 	require.NoError(t, c.w.Run(func() bool { return len(other.Metadata().Topics["more"].Partitions) == 3 }, time.Minute))
-	c.kill(n, Lost)
 	left := k
 	n.Disk.Inject(func(call Call) Fault {
 		if call.Op == "syncdir" && call.Name == "data" {

@@ -21,6 +21,10 @@ func describe(from codec.NodeID, letter []byte) string {
 		if l, err := codec.ParseRaftLetter(letter); err == nil {
 			return fmt.Sprintf("%s→ %s", from, describeRaft(l))
 		}
+	case codec.LetterBeats:
+		if l, err := codec.ParseBeats(letter); err == nil {
+			return fmt.Sprintf("%s→%s", from, describeBeats(l))
+		}
 	case codec.LetterAsk:
 		if a, err := codec.ParseAsk(letter); err == nil {
 			return fmt.Sprintf("%s→ asks %.60s", from, a.Command)
@@ -31,6 +35,21 @@ func describe(from codec.NodeID, letter []byte) string {
 		}
 	}
 	return fmt.Sprintf("%s→ a letter of kind %d", from, kind)
+}
+
+// describeBeats is " beats g2t3c16 g4t3!": of each beat its group and term, and what is
+// committed or that it is an answer.
+func describeBeats(l *codec.Beats) string {
+	s := " beats"
+	for _, b := range l.List {
+		s += fmt.Sprintf(" g%dt%d", b.Group, b.Term)
+		if b.Answer {
+			s += "!"
+		} else {
+			s += fmt.Sprintf("c%d", b.Commit)
+		}
+	}
+	return s
 }
 
 func errorOf(e *codec.Error) error {

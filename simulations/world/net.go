@@ -21,6 +21,8 @@ type Net struct {
 	wire   *wire
 	broken func(error) // told of what the wire finds; nil for nobody
 
+	silentUntil time.Duration // nobody hears that a process has ended
+
 	Sent, Lost, Doubled, Swapped, Garbled int // letters
 }
 
@@ -105,7 +107,7 @@ func (n *Net) Died(node *Node) {
 		delay := goneAfter/2 + time.Duration(n.chance.Int64N(int64(goneAfter)))
 		n.w.After(delay, "net", func() {
 			way := n.Way(node.name, other.name)
-			if life.dead || node.Up() || way.Cut || way.Stalled || n.Way(other.name, node.name).Cut {
+			if n.w.Elapsed() < n.silentUntil || life.dead || node.Up() || way.Cut || way.Stalled || n.Way(other.name, node.name).Cut {
 				return
 			}
 			n.w.Note(string(other.name), "link to "+string(node.name)+" is gone", 0)

@@ -17,11 +17,14 @@ import (
 //     is none, and nobody listens to it.
 //   - Log matching: one index and term is one entry, whoever sends it.
 //   - What was said to be committed is not replaced.
+//   - A heartbeat tells a replica of nothing as committed that it has not acknowledged
+//     in that term.
 type wire struct {
 	leaders   map[inTerm]codec.ReplicaID
 	votes     map[voteOf]codec.ReplicaID
 	entries   map[entryAt]uint32
 	committed map[codec.GroupID]map[uint64]settled
+	acked     map[heldBy]codec.Index
 }
 
 // settled is a committed entry: its own term, and that of the first leader that
@@ -39,6 +42,12 @@ type voteOf struct {
 	disk    codec.UUID
 }
 
+// heldBy is a replica that a leader of a term has heard of.
+type heldBy struct {
+	inTerm
+	replica codec.ReplicaID
+}
+
 type entryAt struct {
 	inTerm
 	index uint64
@@ -46,12 +55,15 @@ type entryAt struct {
 
 func newWire() *wire {
 	return &wire{leaders: map[inTerm]codec.ReplicaID{}, votes: map[voteOf]codec.ReplicaID{}, entries: map[entryAt]uint32{},
-		committed: map[codec.GroupID]map[uint64]settled{}}
+		committed: map[codec.GroupID]map[uint64]settled{}, acked: map[heldBy]codec.Index{}}
 }
 
 // said is told of every letter as it leaves.
 func (w *wire) said(letter []byte) error {
 	kind, _, err := codec.KindOfLetter(letter)
+	if err == nil && kind == codec.LetterBeats {
+		return w.beat(letter)
+	}
 	if err != nil || kind != codec.LetterRaft {
 		return err
 	}
@@ -71,7 +83,13 @@ func (w *wire) said(letter []byte) error {
 		if !m.GetReject() {
 			return w.voted(voteOf{in, l.From, l.Disk}, l.To)
 		}
-	case raftpb.MsgHeartbeat, raftpb.MsgSnap, raftpb.MsgTimeoutNow:
+	case raftpb.MsgHeartbeat:
+		return w.beats(codec.Beat{Group: l.Group, From: l.From, To: l.To, Term: codec.Term(m.GetTerm()), Commit: codec.Index(m.GetCommit())})
+	case raftpb.MsgAppResp:
+		if of := (heldBy{in, l.From}); !m.GetReject() {
+			w.acked[of] = max(w.acked[of], codec.Index(m.GetIndex()))
+		}
+	case raftpb.MsgSnap, raftpb.MsgTimeoutNow:
 		return w.led(in, l.From)
 	case raftpb.MsgApp:
 		if err := w.led(in, l.From); err != nil {
@@ -80,6 +98,31 @@ func (w *wire) said(letter []byte) error {
 		return w.sent(l.Group, &m)
 	}
 	return nil
+}
+
+// beat holds a letter of beats, one by one.
+func (w *wire) beat(letter []byte) error {
+	l, err := codec.ParseBeats(letter)
+	if err != nil {
+		return err
+	}
+	for _, b := range l.List {
+		if b.Answer {
+			continue
+		}
+		if err := w.beats(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *wire) beats(b codec.Beat) error {
+	in := inTerm{b.Group, uint64(b.Term)}
+	if has := w.acked[heldBy{in, b.To}]; b.Commit > has {
+		return fmt.Errorf("a heartbeat of group %d tells replica %d in term %d that entry %d is committed, and it has acknowledged %d", b.Group, b.To, b.Term, b.Commit, has)
+	}
+	return w.led(in, b.From)
 }
 
 func (w *wire) led(in inTerm, by codec.ReplicaID) error {
