@@ -29,6 +29,7 @@ type Attachment struct {
 	errands  errands
 	broker   codec.NodeID // whom the line goes to; empty without one
 	window   codec.Window // of it
+	leaving  bool         // it is to end when all on it was answered
 	trouble  *codec.Error // why there is none, after all brokers were tried; nil before
 	closed   bool
 	watchers []watcher
@@ -115,7 +116,7 @@ var errClosed = codec.Errorf(codec.Stopping, "the attachment was closed")
 func (a *Attachment) up(line *link.Line) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.broker, a.window, a.trouble = line.Peer().Node, line.Window(), nil
+	a.broker, a.window, a.leaving, a.trouble = line.Peer().Node, line.Window(), false, nil
 }
 
 func (a *Attachment) stir() {

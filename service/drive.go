@@ -41,14 +41,14 @@ func (a *Attachment) run(line *link.Line) {
 	for {
 		if line != nil {
 			began := time.Now()
-			err := a.drive(line)
+			served, err := a.drive(line)
 			line.Close()
 			if a.ctx.Err() != nil {
 				break
 			}
 			a.config.Log("a line was lost", "broker", string(line.Peer().Node), "error", err)
 			a.lose(unavailable(err))
-			if time.Since(began) > pauseMost {
+			if served || time.Since(began) > pauseMost {
 				pause = 0
 			}
 		}
@@ -92,12 +92,12 @@ func unavailable(err error) *codec.Error {
 	return codec.Errorf(codec.Unavailable, "the line to the broker is lost: %v", err)
 }
 
-// drive sends and receives on a line until it ends, and says why it did. When it returns
-// nothing receives any more.
-func (a *Attachment) drive(line *link.Line) error {
+// drive sends and receives on a line until it ends; served says that an answer came by
+// it, err why it ended. When it returns nothing receives any more.
+func (a *Attachment) drive(line *link.Line) (served bool, err error) {
 	said := make(chan error, 1)
 	go func() {
-		err := a.receive(line)
+		err := a.receive(line, &served)
 		line.Close()
 		said <- err
 	}()
@@ -108,16 +108,18 @@ func (a *Attachment) drive(line *link.Line) error {
 			// The broker may have said why before it closed the line.
 			late := time.AfterFunc(lastWordWithin, line.Close)
 			defer late.Stop()
-			return <-said
+			err := <-said
+			return served, err
 		}
 		select {
 		case <-a.wake:
 		case <-every.C:
 		case err := <-said:
-			return err
+			return served, err
 		case <-a.ctx.Done():
 			line.Close()
-			return <-said
+			err := <-said
+			return served, err
 		}
 	}
 }
@@ -125,14 +127,27 @@ func (a *Attachment) drive(line *link.Line) error {
 // lastWordWithin is how long a line that takes nothing any more is listened to.
 const lastWordWithin = time.Second
 
-func (a *Attachment) receive(line *link.Line) error {
+func (a *Attachment) receive(line *link.Line, served *bool) error {
 	for {
 		r, err := line.Receive()
+		if err == link.ErrGoodbye {
+			if a.leave() {
+				return errLeft
+			}
+			continue
+		}
 		if err != nil {
 			return err
 		}
 		if !a.arrive(r) {
 			return codec.Errorf(codec.Malformed, "a reply to call %d, which is not under way", r.Number)
 		}
+		*served = true
+		if a.left() {
+			return errLeft
+		}
 	}
 }
+
+// errLeft ends a line that the broker wanted to end, when all was answered.
+var errLeft = codec.Errorf(codec.Stopping, "the broker is shutting down")

@@ -56,7 +56,7 @@ func (a *Attachment) take() (calls []*codec.Call) {
 		q.open = map[uint64]*errand{}
 	}
 	n := 0
-	for ; n < len(q.held) && a.window.Admits(len(q.open), q.openBytes, q.held[n].cost); n++ {
+	for ; !a.leaving && n < len(q.held) && a.window.Admits(len(q.open), q.openBytes, q.held[n].cost); n++ {
 		e := q.held[n]
 		q.last++
 		e.call.Number, e.call.Cluster = q.last, a.cluster
@@ -102,18 +102,34 @@ func (a *Attachment) refuse(e *errand, why *codec.Error) {
 	a.answer(e, r)
 }
 
+// leave sends nothing more on the line; true when nothing is under way.
+func (a *Attachment) leave() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.leaving = true
+	return len(a.errands.open) == 0
+}
+
+// left says whether a line that is to end has brought all answers.
+func (a *Attachment) left() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.leaving && len(a.errands.open) == 0
+}
+
 // lose answers what was under way on a line that has ended: what was to be stored may
-// be. What waits to be stored goes the same way, for it was sent behind that; all else
-// stays for the next line.
+// be. What waits to be stored behind such goes the same way; all else stays for the next
+// line.
 func (a *Attachment) lose(why *codec.Error) {
 	a.mu.Lock()
 	q := &a.errands
 	open := q.open
 	a.broker, q.open, q.openBytes = "", nil, 0
+	doubt := slices.ContainsFunc(slices.Collect(maps.Values(open)), func(e *errand) bool { return e.call.Kind == codec.CallProduce })
 	var behind []*errand
 	keep := q.held[:0]
 	for _, e := range q.held {
-		if e.call.Kind == codec.CallProduce {
+		if doubt && e.call.Kind == codec.CallProduce {
 			behind = append(behind, e)
 			q.heldBytes -= e.cost
 		} else {

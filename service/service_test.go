@@ -155,6 +155,39 @@ func TestALineIsLostInTheMidst(t *testing.T) {
 	require.Equal(t, codec.NodeID("n2"), p.Status().Broker)
 }
 
+// A broker that shuts down as planned gives its answers first, and nothing is UNKNOWN:
+// what waits goes to the next.
+func TestAPlannedEnd(t *testing.T) {
+	one, two := script(t, "n1", "127.0.0.1:0", least), script(t, "n2", "127.0.0.1:0", least)
+	p := attach(t, Config{Brokers: []string{one.address, two.address}})
+	var asked []actor.Future
+	for i := range 4 {
+		asked = append(asked, p.ask(0, &codec.Store{Tag: uint64(i), Batch: batchOf(t, "x")}))
+	}
+	wait(t, one.calls, "a call")
+	wait(t, one.calls, "another")
+	one.LeaveServices()
+	until(t, "the goodbye", func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.leaving
+	})
+	_, err := Attach(t.Context(), p.system, Config{Name: "late", Brokers: []string{one.address}})
+	require.ErrorIs(t, err, codec.E(codec.Stopping))
+	for i := range 2 {
+		wait(t, one.replies, "a way back")(&codec.Reply{Offset: codec.Offset(i)})
+	}
+	for i := range 2 {
+		wait(t, two.replies, "a way back")(&codec.Reply{Offset: codec.Offset(2 + i)})
+	}
+	for i, f := range asked {
+		s := answer[*codec.Stored](t, f)
+		require.NoError(t, s.Err)
+		require.Equal(t, codec.Offset(i), s.Base)
+	}
+	require.Empty(t, one.calls, "nothing more was sent to who leaves")
+}
+
 // While no broker answers, messages are refused with the reason; they go again when one is
 // there.
 func TestWithoutABroker(t *testing.T) {

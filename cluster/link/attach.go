@@ -73,11 +73,18 @@ func (l *Line) Send(calls []*codec.Call) error {
 	return explain(silence(l.packet.writeTo(l.conn)))
 }
 
-// Receive waits for the next reply. The error is why there is none any more; a
-// *codec.Error when the broker said so.
+// ErrGoodbye is that the broker is shutting down: nothing more is to be sent, and the
+// answers to what was are still to be received.
+var ErrGoodbye = errGoodbye
+
+// Receive waits for the next reply. The error is ErrGoodbye, or why there is none any
+// more; a *codec.Error when the broker said so.
 func (l *Line) Receive() (*codec.Reply, error) {
 	for {
 		p, err := nextLetter(l.from, codec.ReplyBytesMax)
+		if err == errGoodbye {
+			return nil, ErrGoodbye
+		}
 		if err != nil {
 			return nil, explain(silence(err))
 		}

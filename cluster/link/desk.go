@@ -29,7 +29,8 @@ type desk struct {
 	ready  []*codec.Reply
 	calls  uint64
 	here   bool         // it is time to say so
-	bye    bool         // and goodbye
+	leave  bool         // and goodbye, once
+	bye    bool         // and goodbye, behind what is ready, as the last
 	ended  bool         // nothing is read any more
 	reason *codec.Error // that the service is told then
 }
@@ -167,11 +168,12 @@ func (d *desk) sayHere() error {
 	return nil
 }
 
-// goodbye has the connection end behind what there is to say, as planned.
-func (d *desk) goodbye() {
+// goodbye has the connection end behind what there is to say, as planned; with soft it
+// is left to the service, which goes when it has its answers.
+func (d *desk) goodbye(soft bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.bye = true
+	d.leave, d.bye = d.leave || soft, d.bye || !soft
 	d.stir()
 }
 
@@ -222,6 +224,7 @@ func (d *desk) write() {
 type taken struct {
 	replies []*codec.Reply
 	here    bool
+	leave   bool
 	bye     bool         // it is the last
 	ended   bool         // there is nothing more, but for reason
 	reason  *codec.Error // nil without
@@ -246,6 +249,7 @@ func (d *desk) take() (t taken) {
 		t.replies = append(t.replies, r)
 	}
 	t.here, d.here = d.here, false
+	t.leave, d.leave = d.leave, false
 	t.bye = d.bye && len(d.ready) == 0
 	return t
 }
@@ -276,7 +280,7 @@ func (d *desk) send(t taken) error {
 			d.packet.add(&l)
 		}
 	}
-	if t.bye {
+	if t.bye || t.leave {
 		d.packet.head(codec.LaneGoodbye)
 	}
 	if err := d.packet.writeTo(d.conn); err != nil {
@@ -302,7 +306,7 @@ func (l *Link) enterService(c *conn) *codec.Error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
-	case l.closed:
+	case l.closed || l.leaving:
 		return errClosed
 	case l.config.Serve == nil:
 		return codec.Errorf(codec.OpUnknown, "node %q serves no services", l.config.Self.Node)
@@ -314,6 +318,17 @@ func (l *Link) enterService(c *conn) *codec.Error {
 	l.services[c] = struct{}{}
 	l.conns[c] = struct{}{}
 	return nil
+}
+
+// LeaveServices tells services to go to another broker when they have their answers,
+// which they go on getting until Close; and takes no more.
+func (l *Link) LeaveServices() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.leaving = true
+	for c := range l.services {
+		c.desk.goodbye(true)
+	}
 }
 
 func (l *Link) leaveService(c *conn) {

@@ -131,7 +131,7 @@ func TestAServiceIsServed(t *testing.T) {
 		require.Zero(t, n1.Status().Services[0].Bytes)
 
 		n1.Close()
-		require.Equal(t, errGoodbye, <-ended)
+		require.Equal(t, ErrGoodbye, <-ended)
 		line.Close()
 	})
 }

@@ -27,11 +27,11 @@ func explain(err error) error {
 	case err == nil || errors.As(err, &coded):
 		return err
 	case errors.As(err, &record):
-		says = "it does not speak TLS, and this broker does: give both certificates of one authority, or none"
+		says = "it does not speak TLS, and this side does: give both certificates of one authority, or none"
 	case errors.As(err, &authority):
-		says = "its certificate is of an authority that this broker does not know: give both certificates of one"
+		says = "its certificate is of an authority that this side does not know: give both certificates of one"
 	case errors.As(err, &op) && op.Op == "remote error":
-		says = "it does not take this broker's certificate: give both certificates of one authority"
+		says = "it does not take this side's certificate: give both certificates of one authority"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		says = "nobody listens there"
 	case errors.Is(err, context.Canceled):

@@ -30,6 +30,7 @@ type Link struct {
 
 	mu        sync.Mutex
 	closed    bool
+	leaving   bool // no service is taken any more
 	cluster   codec.UUID
 	nodes     map[codec.NodeID]*node
 	conns     map[*conn]struct{} // that were greeted on
@@ -174,7 +175,7 @@ func (l *Link) Close() {
 		case c.asks:
 			c.end(errClosed)
 		case c.desk != nil:
-			c.desk.goodbye()
+			c.desk.goodbye(false)
 		case !c.out: // a lane says it itself
 			l.running.Go(func() {
 				_ = c.say(codec.LaneGoodbye, closeWithin) // who does not hear it finds out

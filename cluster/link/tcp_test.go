@@ -322,7 +322,7 @@ func TestStrangersByTLS(t *testing.T) {
 		notes codec.Code
 	}{
 		{"no TLS", "n2", nil, "AUTH_REQUIRED: this link speaks TLS only", codec.AuthRequired},
-		{"another authority", "n2", others.credentials(codec.RoleBroker, "n2"), "of an authority that this broker does not know", 0},
+		{"another authority", "n2", others.credentials(codec.RoleBroker, "n2"), "of an authority that this side does not know", 0},
 		{"another's name", "n2", a.credentials(codec.RoleBroker, "n3"), "AUTH_FAILED: the certificate names troupe://broker/n3", codec.AuthFailed},
 		{"a service", "n2", a.credentials(codec.RoleService, "n2"), "DENIED: the certificate names troupe://service/n2", codec.Denied},
 		{"a client", "n2", a.credentials(codec.RoleClient, "n2"), "DENIED", codec.Denied},
@@ -346,7 +346,7 @@ func TestStrangersByTLS(t *testing.T) {
 	c := tls.Client(raw, cfg)
 	require.NoError(t, c.Handshake())
 	_, err = c.Read(make([]byte, 1))
-	require.ErrorContains(t, explain(err), "it does not take this broker's certificate")
+	require.ErrorContains(t, explain(err), "it does not take this side's certificate")
 	require.NoError(t, raw.Close())
 	until(t, "a note of it", func() bool {
 		for _, r := range one.Status().Refusals {

@@ -150,6 +150,9 @@ func (n *node) stop() error {
 	if n.broker != nil {
 		n.handOver(ctx)
 	}
+	if n.linked != nil && n.linked.link != nil {
+		n.linked.link.LeaveServices()
+	}
 	if n.gateway != nil {
 		// A third of the time is for clients to get their answers.
 		half, done := context.WithTimeout(ctx, stopWithin/3)

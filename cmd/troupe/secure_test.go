@@ -53,7 +53,7 @@ func TestAClusterWithCertificates(t *testing.T) {
 	other := newCrowd(t)
 	other.papers("n3")
 	strange := c.start("n3", append(other.shows("broker-n3"), "--join", in)...)
-	strange.logs(fmt.Sprintf("waits to be let into a cluster\" for=\"%s (its certificate is of an authority that this broker does not know", in))
+	strange.logs(fmt.Sprintf("waits to be let into a cluster\" for=\"%s (its certificate is of an authority that this side does not know", in))
 	require.NoError(t, strange.stop())
 
 	keyed := append(c.shows("broker-n3"), "--join", in)
