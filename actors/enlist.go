@@ -3,6 +3,7 @@ package actors
 import (
 	"fmt"
 
+	"github.com/troupe-mq/troupe/actors/replica"
 	"github.com/troupe-mq/troupe/cluster"
 	"github.com/troupe-mq/troupe/codec"
 )
@@ -115,17 +116,32 @@ func (k *keeper) enlisted(m *enlisted) {
 	}
 }
 
-// tick gives raft's time to every replica that is not alone. One that has not
-// come to the last tick yet gets no other: many at once would look like a long
-// silence of its leader.
+// stepsTogether is how many steps of raft's time a replica that has a leader gets at
+// once: as many as there are between two heartbeats.
+const stepsTogether = replica.HeartbeatTicks
+
+// tick gives raft's time to every replica that is not alone. One that looks for a
+// leader gets each step; the others get two in every other tick, half of them now and
+// half the next time, for to wake an actor costs more than what it does then. One that
+// has not come to its last steps yet gets no others, and never many at once: they
+// would look like a long silence of its leader.
 func (k *keeper) tick() {
 	if k.leaving != nil {
 		return
 	}
+	k.ticks++
 	for _, g := range k.order {
-		h := k.kept[g].handle
-		if m := h.members.Load(); m != nil && !alone(g, m.list, k.kept[g].seat.id) && !h.ticking.Swap(true) {
-			h.tell(tick{}, func(error) { h.ticking.Store(false) })
+		t := k.kept[g]
+		h := t.handle
+		m := h.members.Load()
+		if m == nil || alone(g, m.list, t.seat.id) {
+			continue
+		}
+		t.steps = min(t.steps+1, stepsTogether)
+		turn := (k.ticks+int64(g))%stepsTogether == 0 || h.state.Load().lead == ""
+		if turn && !h.ticking.Swap(true) {
+			h.tell(tick{t.steps}, func(error) { h.ticking.Store(false) })
+			t.steps = 0
 		}
 	}
 	k.tickLater()

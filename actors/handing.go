@@ -34,11 +34,11 @@ func (p *Partition) handOn() {
 }
 
 // handingTick looks whether it still goes on: raft gives up after an election timeout.
-func (p *Partition) handingTick() {
+func (p *Partition) handingTick(steps int) {
 	if p.handing.to == 0 {
 		return
 	}
-	p.handing.ticks++
+	p.handing.ticks += steps
 	p.handOn()
 	if p.handing.begun && p.mind.HandsTo() == 0 {
 		p.handing = handing{}

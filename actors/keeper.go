@@ -33,8 +33,9 @@ type keeper struct {
 	producers producerIDs
 	// registered says that the metadata knows of this start of this broker.
 	registered bool
-	epoch      uint64   // of the registration
-	run        uint64   // tells this process from others of its node
+	epoch      uint64 // of the registration
+	run        uint64 // tells this process from others of its node
+	ticks      int64
 	leaving    []func() // called when every replica is closed
 	left       bool     // they were
 }
@@ -52,6 +53,7 @@ type kept struct {
 	seat   seat
 	phase  phase
 	err    error // of the last report
+	steps  int   // of raft's time that it is still to be given
 	// healing is the replica that is to be replaced because it is damaged.
 	healing codec.ReplicaID
 }

@@ -122,7 +122,7 @@ type (
 	forget    struct{ of *await }
 	damaged   struct{ err error }
 	housework struct{ born int }
-	tick      struct{}
+	tick      struct{ steps int }
 	retry     struct{ life int }
 
 	room struct {

@@ -145,7 +145,7 @@ func (p *Partition) receive(c actor.Context) {
 			p.housework()
 		}
 	case tick:
-		p.tick()
+		p.tick(m.steps)
 	case *damaged:
 		p.found(m)
 	case retry:

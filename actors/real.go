@@ -8,7 +8,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/troupe-mq/troupe/codec"
 	"github.com/troupe-mq/troupe/wal"
@@ -57,6 +60,7 @@ func Start(ctx context.Context, cfg Config) (*Broker, error) {
 	begun := time.Now()
 	disk := countedFS{wal.OS{}, &diskTally{elapsed: func() time.Duration { return time.Since(begun) }}}
 	cfg.Ports.Clock, cfg.Ports.Chance, cfg.Ports.FS, cfg.Ports.Run = realClock{}, rand.Reader, disk, pool.Run
+	cfg.Ports.Props = append(slices.Clone(cfg.Ports.Props), actor.WithDispatcher(newCrew()))
 	return wait(ctx, cfg, pool, lock)
 }
 

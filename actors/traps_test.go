@@ -86,6 +86,44 @@ func TestTicksDoNotPileUp(t *testing.T) {
 	house.system.Shutdown()
 }
 
+// A replica that looks for a leader gets each step of raft's time by itself; one that has
+// a leader gets the same number, two at once, and two groups take turns.
+func TestEachReplicaGetsItsTime(t *testing.T) {
+	house := newHouse(Config{Ports: Ports{Clock: testClock{}}})
+	defer house.system.Shutdown()
+	k := &keeper{house: house, kept: map[codec.GroupID]*kept{}, order: []codec.GroupID{2, 3, 4}}
+	got := map[codec.GroupID]chan tick{}
+	for _, g := range k.order {
+		ticks := make(chan tick, 100)
+		h := newHandle(house, codec.TopicPartition{}, "t/0")
+		h.pid.Store(house.system.Root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
+			if m, ok := c.Message().(tick); ok {
+				h.ticking.Store(false)
+				ticks <- m
+			}
+		})))
+		h.members.Store(&members{list: []cluster.Replica{{ID: 1}, {ID: 2}}})
+		if g != 4 {
+			h.publishState(state{open: true, lead: "n2"})
+		}
+		k.kept[g], got[g] = &kept{handle: h}, ticks
+	}
+	for i := range 20 {
+		k.tick()
+		first, second := codec.GroupID(2), codec.GroupID(3)
+		if i%2 == 0 {
+			first, second = second, first
+		}
+		want := stepsTogether
+		if i == 0 {
+			want = 1
+		}
+		require.Equal(t, tick{want}, <-got[first])
+		require.Equal(t, tick{1}, <-got[4])
+		require.Empty(t, got[second])
+	}
+}
+
 // A log becomes one replica while its disk hangs. From then on it gets no ticks, and
 // must not wait for one to say that the disk has answered.
 func TestALogThatIsAloneIsNotMute(t *testing.T) {

@@ -26,9 +26,9 @@ const (
 	lookEvery = 10
 )
 
-// tick is one step of raft's time. A group of one needs none: it has nobody to
+// tick is some steps of raft's time. A group of one needs none: it has nobody to
 // hear from.
-func (p *Partition) tick() {
+func (p *Partition) tick(steps int) {
 	p.pub.ticking.Store(false)
 	if p.mind == nil || p.disk.closed || !p.replicated() {
 		return
@@ -36,10 +36,13 @@ func (p *Partition) tick() {
 	if p.hangs() {
 		return
 	}
-	p.mind.Tick()
-	p.handingTick()
+	for range steps {
+		p.mind.Tick()
+	}
+	p.handingTick(steps)
 	p.carryOut(p.mind.Take())
-	if p.ticks++; p.ticks%lookEvery == 0 {
+	was := p.ticks
+	if p.ticks += steps; p.ticks/lookEvery > was/lookEvery {
 		p.look()
 	}
 }

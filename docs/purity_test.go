@@ -17,6 +17,7 @@ import (
 // part of it, enters; each with the kinds of thing it may use and the reason.
 var exempt = map[string]exemption{
 	"actors/real.go":            {[]string{"clock", "chance", "disk", "channel"}, "hands the real clock, chance and disk to an embedded broker, and lets its caller wait"},
+	"actors/crew.go":            {[]string{"clock", "goroutine", "lock"}, "runs the turns of actors, as protoactor's dispatcher would"},
 	"actors/credit.go":          {[]string{"lock", "channel"}, "byte credit of callers outside actors"},
 	"actors/remote.go":          {[]string{"lock", "channel"}, "lets callers outside actors wait for another broker"},
 	"wal/os.go":                 {[]string{"disk"}, "the real disk"},

@@ -27,7 +27,8 @@ type blast struct {
 type blasted struct {
 	bytes     int64
 	elapsed   time.Duration
-	latencies []time.Duration // of all batches, ascending
+	latencies []time.Duration // of all batches that were stored, ascending
+	refused   int             // batches, by a broker that did not lead
 }
 
 func (r blasted) mbPerSecond() float64 { return float64(r.bytes) / 1e6 / r.elapsed.Seconds() }
@@ -55,6 +56,7 @@ func (l blast) run(ctx context.Context) (all blasted, err error) {
 			defer mu.Unlock()
 			all.bytes += one.bytes
 			all.latencies = append(all.latencies, one.latencies...)
+			all.refused += one.refused
 			if e != nil {
 				err = e
 			}
@@ -76,7 +78,11 @@ func (l blast) lane(ctx context.Context, c *client.Client, p codec.Partition, be
 	answers := make(chan answer, l.inFlight)
 	take := func() {
 		a := <-answers
-		if a.err != nil {
+		switch {
+		case codec.CodeOf(a.err) == codec.NotLeader:
+			r.refused++ // its client knows better now
+			return
+		case a.err != nil:
 			err = a.err
 		}
 		r.bytes += int64(a.bytes)

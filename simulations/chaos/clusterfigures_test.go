@@ -177,8 +177,8 @@ type clusterBlasted struct {
 }
 
 func (r clusterBlasted) String() string {
-	return fmt.Sprintf("%.0f MB/s, %.0f records/s (p50 %v, p99 %v; cores %.2f, client %.2f)", r.mbPerSecond(), r.mbPerSecond()*1e6/readyRecordBytes(),
-		r.quantile(0.5).Round(10*time.Microsecond), r.quantile(0.99).Round(10*time.Microsecond), r.cores, r.own)
+	return fmt.Sprintf("%.0f MB/s, %.0f records/s (p50 %v, p99 %v; cores %.2f, client %.2f; %d batches sent to who did not lead)", r.mbPerSecond(), r.mbPerSecond()*1e6/readyRecordBytes(),
+		r.quantile(0.5).Round(10*time.Microsecond), r.quantile(0.99).Round(10*time.Microsecond), r.cores, r.own, r.refused)
 }
 
 // readyRecordBytes are those of a ready batch to each of its records.
