@@ -45,7 +45,9 @@ func batchOf(t *testing.T, values ...string) codec.Batch {
 func TestMessagesToAPartition(t *testing.T) {
 	b := alone(t)
 	p := b.PID(codec.TopicPartition{Topic: "bookings", Partition: 1})
-	stored := asking(t, b, p, &codec.Store{Tag: 1, Batch: batchOf(t, "one", "two")}).(*codec.Stored)
+	mine := batchOf(t, "one", "two")
+	stored := asking(t, b, p, &codec.Store{Tag: 1, Batch: mine}).(*codec.Stored)
+	require.Equal(t, batchOf(t, "one", "two"), mine, "nobody writes to it, so it may be sent again")
 	require.NoError(t, stored.Err)
 	require.Equal(t, codec.Offset(0), stored.Base)
 	require.Equal(t, uint64(1), stored.Tag)

@@ -218,6 +218,24 @@ func TestWhatAServiceMayNotSend(t *testing.T) {
 	}
 }
 
+// Of all kinds of letters, those to come among them, a service may send one.
+func TestOneKindOfLetterIsAServices(t *testing.T) {
+	l := &Link{config: Config{Window: wide}}
+	for kind := range 256 {
+		d := newDesk(l, &conn{peer: Peer{Cluster: ours}})
+		p := slices.Concat(aCall(1).Encode()...)
+		p[0] = byte(kind)
+		_, no := d.admit(p)
+		if codec.LetterKind(kind) == codec.LetterCall {
+			require.Nil(t, no)
+			continue
+		}
+		require.NotNil(t, no)
+		require.Equal(t, codec.Denied, no.Code, kind)
+		require.Empty(t, d.open)
+	}
+}
+
 // A service that reads no answers comes to the end of its window, and is sent away
 // after a while; until then a broker keeps no more for it than the window.
 func TestAServiceThatReadsNothing(t *testing.T) {

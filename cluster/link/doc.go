@@ -14,7 +14,12 @@
 // letter (greet.go, refuse.go); when its process has ended, Lost is called
 // (nodes.go has the rules).
 //
+// A service dials, sends calls and gets replies on the same connection, under a
+// window (desk.go; attach.go is its side). What it says reaches Serve and nothing
+// else.
+//
 // Memory is bounded: by lane, what waits to go out; by connection, one letter
-// coming in; and all connections of whom nothing is known yet have a few
-// kilobytes, a deadline, and a bound on their number (entrance.go).
+// coming in; by service, its window; and all connections of whom nothing is
+// known yet have a few kilobytes, a deadline, and a bound on their number
+// (entrance.go).
 package link
