@@ -2,8 +2,11 @@ package member
 
 import (
 	"bytes"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"os"
 
@@ -54,6 +57,21 @@ func parseKeyring(p []byte) (*Keyring, error) {
 		return nil, fmt.Errorf("no key: make one with troupe keygen")
 	}
 	return k, nil
+}
+
+// Prints are what tells keys apart without telling them: a tag of each, in their order.
+// None of a nil Keyring, which encrypts nothing.
+func (k *Keyring) Prints() []string {
+	all := []string{}
+	if k == nil {
+		return all
+	}
+	for _, key := range k.keys {
+		tag := hmac.New(sha256.New, key)
+		tag.Write([]byte("troupe: which key of the gossip this is"))
+		all = append(all, hex.EncodeToString(tag.Sum(nil)[:8]))
+	}
+	return all
 }
 
 func (k *Keyring) memberlist() (*memberlist.Keyring, error) {

@@ -42,7 +42,7 @@ func (l *linked) begin(ctx context.Context) (beginning, error) {
 
 // found takes one step after the other until there is a cluster.
 func (l *linked) found(ctx context.Context) (beginning, error) {
-	f := &founder{self: l.stands.Load().Member, list: l.list, kept: l.kept}
+	f := &founder{self: l.stands.Load().Member, list: l.list, kept: l.kept, keys: l.keys}
 	if f.kept != nil {
 		l.log("a founding goes on", "cluster", f.kept.Cluster, "members", fmt.Sprint(f.kept.nodes()))
 	}
@@ -121,7 +121,11 @@ func (l *linked) join(ctx context.Context) (beginning, error) {
 	var t teller
 	for {
 		wait, hopeless := []string(nil), error(nil)
-		for _, a := range slices.DeleteFunc(slices.Clone(l.list), func(a string) bool { return a == l.self.Address }) {
+		others := slices.DeleteFunc(slices.Clone(l.list), func(a string) bool { return a == l.self.Address })
+		if err := notOneCluster(l.keys, l.ask(ctx, others)); err != nil {
+			return beginning{}, err
+		}
+		for _, a := range others {
 			in, why, err := l.knock(ctx, a)
 			if in != nil {
 				return l.letIn(in)
@@ -204,6 +208,9 @@ func (l *linked) greet(ctx context.Context) error {
 		switch s := h.standing; {
 		case s != nil && s.Stage == stageMember:
 			answered++
+			if other := l.keys.other(s.Keys); other != "" {
+				l.log("the gossip of two brokers does not meet", "because", fmt.Sprintf("the broker at %s %s", a, other))
+			}
 			l.peers.said(s.Member.Node, s.Member.Link)
 		case s != nil:
 			answered++

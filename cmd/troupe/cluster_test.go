@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"os"
@@ -101,7 +102,7 @@ func (b *broker) isReady(field string) string {
 	select {
 	case line, ok := <-b.ready:
 		if !ok {
-			require.NoError(b, <-b.done, b.log.String())
+			require.NoError(b, b.ends(), b.log.String())
 			require.Fail(b, "it ended before it was ready", b.log.String())
 		}
 		return served{ready: line}.field(field)
@@ -244,6 +245,15 @@ func TestWhoIsRefused(t *testing.T) {
 	require.ErrorContains(t, namesake.ends(), `give one of the two a name and a data directory of its own`)
 	odd := c.start("x", "--node", "a b", "--join", c.links["n1"])
 	require.ErrorContains(t, odd.ends(), `--node: name "a b" has ' ': only a-z A-Z 0-9 . _ - are allowed`)
+	key := filepath.Join(c.dir, "gossip.key")
+	require.NoError(t, os.WriteFile(key, []byte(base64.StdEncoding.EncodeToString(make([]byte, 32))+"\n"), 0o600))
+	encrypts := c.start("x", "--gossip-key", key, "--join", c.links["n1"])
+	require.ErrorContains(t, encrypts.ends(), "does not encrypt its gossip, and this one does: give all of them the same file with --gossip-key, or none")
+	lone = c.start("lone")
+	require.Equal(t, other, lone.isReady("cluster"))
+	between := c.start("x", "--join", c.links["n1"]+","+c.links["lone"])
+	require.ErrorContains(t, between.ends(), "the brokers of --join belong to two")
+	require.NoError(t, lone.stop())
 	renamed := c.start("x", "--join", c.links["n1"])
 	require.Equal(t, id, renamed.isReady("cluster"), "after all that the directory can still be let in")
 	again := c.start("x", "--link", closedPort(t), "--listen", "127.0.0.1:0", "--join", c.links["n1"])

@@ -75,6 +75,7 @@ type standing struct {
 	Record  *record  `json:"record,omitempty"`  // that it keeps
 	Cluster string   `json:"cluster,omitempty"` // of a member
 	Gossip  string   `json:"gossip,omitempty"`  // of a member, where it is reached
+	Keys    prints   `json:"keys"`              // of its gossip
 }
 
 // heard is what came of asking an address: a standing, or why there is none.
@@ -88,10 +89,11 @@ type founder struct {
 	self party
 	list []string // all addresses in order, its own among them
 	kept *record
+	keys prints
 }
 
 func (f *founder) standing() standing {
-	s := standing{Stage: stageEmpty, Member: f.self, Join: f.list, Record: f.kept}
+	s := standing{Stage: stageEmpty, Member: f.self, Join: f.list, Record: f.kept, Keys: f.keys}
 	if f.kept != nil {
 		s.Stage = stageRecorded
 	}
@@ -183,6 +185,8 @@ func (f *founder) contradiction(a string, s *standing) error {
 		return fmt.Errorf("the broker at %s is node %q as well: give one of the two another name with --node", a, f.self.Node)
 	case s.Member.Link != a:
 		return fmt.Errorf("the broker at %s says that it is reached at %q: start it with --advertise-link %s, or write the other in every --join", a, s.Member.Link, a)
+	case f.keys.other(s.Keys) != "":
+		return fmt.Errorf("the broker at %s %s", a, f.keys.other(s.Keys))
 	case s.Record == nil && s.Stage == stageEmpty && f.kept != nil && !slices.Contains(f.kept.Members, s.Member):
 		return fmt.Errorf("node %q at %s has lost the data directory with which this cluster was to be founded, %s: empty the data directories of all of its brokers and start them again", s.Member.Node, a, f.kept.Cluster)
 	case s.Record == nil && !slices.Equal(s.Join, mine):

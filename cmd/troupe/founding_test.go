@@ -61,9 +61,10 @@ func TestAFoundersNextStep(t *testing.T) {
 		"a record of another disk here":   {nil, gone, recorded("n3", &record{Cluster: "c3", Members: []party{of("n1"), {"n2", "n2:9651", "lost"}, of("n3")}}), "refuses: another data directory"},
 		"a disk was replaced there":       {rec, gone, changed(empty("n3"), func(s *standing) { s.Member.Disk = "new" }), "refuses: node \"n3\" at n3:9651 has lost the data directory"},
 		"this one has another address":    {&record{Cluster: "c1", Members: []party{of("n1"), {"n2", "old:1", "disk of n2"}}}, gone, gone, "refuses: node \"n2\" is not at n2:9651"},
+		"other keys of the gossip":        {nil, gone, changed(empty("n3"), func(s *standing) { s.Keys = prints{"theirs"} }), "refuses: the broker at n3:9651 has other keys of the gossip"},
 		"a clone":                         {nil, heard{err: codec.Errorf(codec.Clone, "this is node n2 as well")}, gone, "refuses: this is node n2 as well"},
 	} {
-		f := &founder{self: of("n2"), list: threeLinks, kept: c.kept}
+		f := &founder{self: of("n2"), list: threeLinks, kept: c.kept, keys: prints{"ours"}}
 		got := f.next(map[string]heard{"n1:9651": c.n1, "n3:9651": c.n3}).text()
 		if refused, ok := cutRefusal(c.want); ok {
 			require.Contains(t, got, "refuses: ", what)

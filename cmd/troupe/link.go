@@ -30,6 +30,7 @@ type linked struct {
 	self  link.Self
 	owner *actors.Owner // of the data directory; nil when that is empty
 	kept  *record       // in an empty one; nil without
+	keys  prints        // of the gossip
 	list  []string      // of --join
 	log   func(event string, fields ...any)
 
@@ -71,6 +72,9 @@ func openLink(cfg *serveConfig, log func(event string, fields ...any)) (_ *linke
 		return nil, err
 	}
 	if l.tls, err = cfg.credentials(l.self.Node, log); err != nil {
+		return nil, err
+	}
+	if l.keys, err = cfg.gossipKeys(); err != nil {
 		return nil, err
 	}
 	at := cfg.Link
@@ -180,7 +184,7 @@ func (l *linked) founds() bool { return slices.Contains(l.list, l.self.Address) 
 
 // stand says what others are told when they ask.
 func (l *linked) stand(stage string, r *record) {
-	s := &standing{Stage: stage, Member: party{Node: l.self.Node, Link: l.self.Address, Disk: l.self.Disk.String()}, Record: r}
+	s := &standing{Stage: stage, Member: party{Node: l.self.Node, Link: l.self.Address, Disk: l.self.Disk.String()}, Record: r, Keys: l.keys}
 	if l.founds() {
 		s.Join = l.list
 	}
