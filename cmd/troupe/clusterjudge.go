@@ -160,7 +160,7 @@ func (c *clusterStatus) partitions(first codec.NodeID, said map[codec.NodeID]see
 				continue
 			}
 			c.Nodes[at[lead.Leader]].Leaders++
-			if missing := without(lead.Replicas, lead.InSync); len(missing) > 0 {
+			if missing := without(lead.Replicas, c.answering(lead.InSync, at)); len(missing) > 0 {
 				lacking = append(lacking, fmt.Sprintf("%s/%d lacks %s", t.Topic, p.Partition, names(missing)))
 			}
 		}
@@ -172,6 +172,17 @@ func (c *clusterStatus) partitions(first codec.NodeID, said map[codec.NodeID]see
 	if len(lacking) > 0 {
 		c.trouble("%s fewer copies up to date than there should be, and nothing is lost: they catch up by themselves when their broker is back; the first is %s", plural(len(lacking), "partition has", "partitions have"), lacking[0])
 	}
+}
+
+// answering are those of some nodes that are not down: a leader takes one that has just
+// died for a copy for a while yet.
+func (c *clusterStatus) answering(some []codec.NodeID, at map[codec.NodeID]int) (up []codec.NodeID) {
+	for _, n := range some {
+		if i, ok := at[n]; ok && c.Nodes[i].State != "down" {
+			up = append(up, n)
+		}
+	}
+	return up
 }
 
 // sayHints says what is not wrong, and should be known.

@@ -42,7 +42,7 @@ func TestWhatStatusSays(t *testing.T) {
 		says   []string
 	}{
 		"well":          {all("n1", good), nil, false, []string{"all is well: 3 brokers answer, 1 partition has its leader and its copies"}},
-		"one is down":   {all("n1", good, "n3"), map[codec.NodeID]string{"n3": "nobody listens"}, true, []string{"broker n3 does not answer (nobody listens): start it again", "one more of n1, n2, n3 may not be lost"}},
+		"one is down":   {all("n1", good, "n3"), map[codec.NodeID]string{"n3": "nobody listens"}, true, []string{"broker n3 does not answer (nobody listens): start it again", "one more of n1, n2, n3 may not be lost", "t/0 lacks n3"}},
 		"no majority":   {all("", good, "n2", "n3"), map[codec.NodeID]string{"n2": "x", "n3": "y"}, true, []string{"broker n2 does not answer", "broker n3 does not answer", "nobody leads the metadata", "most of n1, n2, n3 have to be up"}},
 		"leaderless":    {all("n1", topic("", nil, three...)), nil, true, []string{"1 partition has no leader and nothing can be written", "the first is t/0 on n1, n2, n3"}},
 		"short":         {all("n1", topic("n1", three[:2], three...)), nil, true, []string{"1 partition has fewer copies up to date than there should be, and nothing is lost", "t/0 lacks n3"}},

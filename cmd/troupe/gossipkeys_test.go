@@ -14,7 +14,11 @@ func TestKeysOfTheGossip(t *testing.T) {
 	}{
 		{nil, nil, ""}, {nil, prints{"a"}, ""}, {prints{"a"}, nil, ""}, {prints{}, prints{}, ""},
 		{prints{"a"}, prints{"a"}, ""},
-		{prints{"a", "b"}, prints{"b", "c"}, ""}, // in the middle of a change of keys
+		{prints{"old", "new"}, prints{"old"}, ""}, // a change of keys, step by step
+		{prints{"new", "old"}, prints{"old", "new"}, ""},
+		{prints{"new"}, prints{"new", "old"}, ""},
+		{prints{"new", "old"}, prints{"old"}, "has other keys of the gossip"}, // it cannot read what is sent with the new one
+		{prints{"a", "b"}, prints{"b", "c"}, "has other keys of the gossip"},
 		{prints{"a"}, prints{"b"}, "has other keys of the gossip: give this one the file of the others with --gossip-key"},
 		{prints{}, prints{"b"}, "encrypts its gossip, and this one has no key"},
 		{prints{"a"}, prints{}, "does not encrypt its gossip, and this one does"},

@@ -29,17 +29,24 @@ type peers struct {
 
 	mu    sync.Mutex
 	early map[codec.NodeID]string // told first
-	own   map[codec.NodeID]string // their own words
+	own   map[codec.NodeID]word   // their own words
 	state *cluster.State
 	ready func() bool
 	known map[codec.NodeID]string // as told to the link
 	set   func(map[codec.NodeID]string)
 }
 
+// word is what a broker has said of itself, and how often it had registered by then, as
+// far as was known. When it has again, it has told the metadata since.
+type word struct {
+	address string
+	epoch   uint64
+}
+
 func newPeers(self codec.NodeID, file string, log func(event string, fields ...any)) *peers {
 	return &peers{
 		self: self, file: file, log: log, look: make(chan struct{}, 1), stop: make(chan struct{}),
-		early: map[codec.NodeID]string{}, own: map[codec.NodeID]string{}, ready: func() bool { return false },
+		early: map[codec.NodeID]string{}, own: map[codec.NodeID]word{}, ready: func() bool { return false },
 	}
 }
 
@@ -86,7 +93,11 @@ func (p *peers) said(node codec.NodeID, address string) {
 		return
 	}
 	p.mu.Lock()
-	p.own[node] = address
+	w := word{address: address}
+	if p.state != nil {
+		w.epoch = p.state.Nodes[node].Epoch
+	}
+	p.own[node] = w
 	p.mu.Unlock()
 	p.again()
 }
@@ -137,7 +148,7 @@ func (p *peers) all() map[codec.NodeID]string {
 }
 
 // merge is where the others are, by all that is known.
-func merge(self codec.NodeID, early, own map[codec.NodeID]string, s *cluster.State, upToDate bool) map[codec.NodeID]string {
+func merge(self codec.NodeID, early map[codec.NodeID]string, own map[codec.NodeID]word, s *cluster.State, upToDate bool) map[codec.NodeID]string {
 	next := maps.Clone(early)
 	if s != nil {
 		for name, n := range s.Nodes {
@@ -146,8 +157,10 @@ func merge(self codec.NodeID, early, own map[codec.NodeID]string, s *cluster.Sta
 			}
 		}
 	}
-	for name, address := range own {
-		next[name] = address
+	for name, w := range own {
+		if s == nil || !upToDate || s.Nodes[name].Epoch <= w.epoch || s.Nodes[name].Link == "" {
+			next[name] = w.address
+		}
 	}
 	if s != nil && upToDate && s.Cluster != (codec.UUID{}) {
 		maps.DeleteFunc(next, func(name codec.NodeID, _ string) bool { _, known := s.Nodes[name]; return !known })

@@ -60,7 +60,7 @@ func fromEnv(t testing.TB, name string, otherwise uint64) uint64 {
 // options are those of a scenario, with the one command that repeats it.
 func options(t *testing.T, rounds uint64) Options {
 	o := Options{Binary: binary(t), Dir: t.TempDir(), Seed: fromEnv(t, "TROUPE_CHAOS_SEED", rand.Uint64()), Rounds: int(fromEnv(t, "TROUPE_CHAOS_ROUNDS", rounds))}
-	t.Logf("again: TROUPE_CHAOS_SEED=%d TROUPE_CHAOS_ROUNDS=%d go test -count=1 -v -run '^%s$' ./simulations/chaos", o.Seed, o.Rounds, t.Name())
+	t.Logf("again: TROUPE_CHAOS_SEED=%d TROUPE_CHAOS_ROUNDS=%d go test -count=1 -v -timeout 3h -run '^%s$' ./simulations/chaos", o.Seed, o.Rounds, t.Name())
 	return o
 }
 

@@ -29,7 +29,7 @@ func (r Races) String() string {
 		s += fmt.Sprintf(" %s %d;", what, r.Trouble[what])
 	}
 	if n := len(r.Ready); n > 0 {
-		s += fmt.Sprintf(" ready without trouble after p50 %.0f ms, max %.0f ms", ms(r.Ready[n/2]), ms(r.Ready[n-1]))
+		s += fmt.Sprintf(" ready without trouble after p50 %.0f ms, p99 %.0f ms, max %.0f ms", ms(r.Ready[n/2]), ms(r.Ready[n*99/100]), ms(r.Ready[n-1]))
 	}
 	return s
 }
@@ -54,7 +54,8 @@ var raceTroubles = map[string]func(*race, context.Context) error{
 type race struct {
 	cluster *Cluster
 	chance  *rand.Rand
-	late5   bool // the last broker is not started with the others
+	late5   bool  // the last broker is not started with the others
+	before  []int // bytes of each log before the wait in the end
 }
 
 // RaceFounding founds clusters of five brokers below dir, each with the same flags for
@@ -112,11 +113,33 @@ func (r *race) run(ctx context.Context, what string) (took time.Duration, refuse
 	if err := raceTroubles[what](r, ctx); err != nil {
 		return 0, false, err
 	}
+	for _, b := range r.cluster.Brokers {
+		r.before = append(r.before, len(b.Log()))
+	}
 	notReady, err := r.await(ctx, what == "wiped")
 	if err != nil {
 		return 0, false, err
 	}
-	return time.Since(begun), len(notReady) > 0, r.judge(notReady)
+	took = time.Since(begun)
+	if len(notReady) == 0 {
+		err = r.belong(ctx)
+	}
+	return took, len(notReady) > 0, errors.Join(err, r.judge(notReady))
+}
+
+// belong asks one broker, after all are ready, whether it knows each.
+func (r *race) belong(ctx context.Context) error {
+	b := r.cluster.Brokers[r.chance.IntN(raceBrokers)]
+	out, log, exit, err := b.Run(ctx, "cluster", "nodes", "--server", b.Address)
+	if err != nil || exit != 0 {
+		return fmt.Errorf("cluster nodes at %s ended with %d: %w: %s", b.Node, exit, err, log)
+	}
+	for _, one := range r.cluster.Brokers {
+		if !strings.Contains(out, one.Node) || !strings.Contains(out, one.Address) {
+			return fmt.Errorf("%s does not know %s:\n%s", b.Node, one.Node, out)
+		}
+	}
+	return nil
 }
 
 // await waits for all, and returns who is not ready in the end, which is an error unless
@@ -156,17 +179,19 @@ func (r *race) judge(notReady []*Broker) error {
 	if len(clusters) > 1 {
 		return fmt.Errorf("two clusters: %v", clusters)
 	}
-	for _, b := range notReady {
-		if !saysWhy(b.Log()) {
+	for i, b := range r.cluster.Brokers {
+		if slices.Contains(notReady, b) && !saysWhy(b.PID() != 0, b.Log()[r.before[i]:], b.LastWords()) {
 			return fmt.Errorf("%s is not ready, and does not say why:\n%s", b.Node, b.LastWords())
 		}
 	}
 	return nil
 }
 
-// saysWhy says whether a log tells a person for whom a broker waits, or what to do.
-func saysWhy(log string) bool {
-	return strings.Contains(log, "waits to ") || strings.Contains(log, "troupe: ")
+// saysWhy says whether a broker tells a person what the matter is: one that still runs for
+// whom it waits, since the wait in the end began, and one that has ended with its last line.
+func saysWhy(runs bool, lately, words string) bool {
+	last := words[strings.LastIndexByte(words, '\n')+1:]
+	return runs && strings.Contains(lately, "waits to ") || !runs && strings.HasPrefix(last, "troupe: ")
 }
 
 func (r *race) someMoment(ctx context.Context) error {

@@ -24,7 +24,7 @@ func TestFoundingRace(t *testing.T) {
 func TestARaceSeesWhatIsWrong(t *testing.T) {
 	c, err := NewCluster(t.Context(), "", t.TempDir(), raceBrokers, nil)
 	require.NoError(t, err)
-	r := &race{cluster: c}
+	r := &race{cluster: c, before: make([]int, raceBrokers)}
 	belongs := func(i int, cluster string) {
 		b := c.Brokers[i]
 		require.NoError(t, os.MkdirAll(b.Dir, 0o755))
@@ -37,6 +37,9 @@ func TestARaceSeesWhatIsWrong(t *testing.T) {
 	require.ErrorContains(t, r.judge(nil), "what n5 belongs to")
 	require.ErrorContains(t, r.judge([]*Broker{last}), "does not say why")
 	_, err = last.log.Write([]byte("level=info msg=\"waits to found a cluster\" for=n1\n"))
+	require.NoError(t, err)
+	require.ErrorContains(t, r.judge([]*Broker{last}), "does not say why", "it waited, and has ended")
+	_, err = last.log.Write([]byte("troupe: the name is taken\n"))
 	require.NoError(t, err)
 	require.NoError(t, r.judge([]*Broker{last}))
 	belongs(raceBrokers-1, "one")
