@@ -21,6 +21,7 @@ type crew struct {
 	turns []func() // that wait, from the first on
 	first int
 	moved time.Time // when a hand last took a turn
+	eyed  bool      // somebody looks soon whether the hands move
 }
 
 // crewThroughput is how many messages an actor takes before others may run, as
@@ -38,7 +39,7 @@ func (c *crew) Throughput() int { return crewThroughput }
 func (c *crew) Schedule(turn func()) {
 	c.mu.Lock()
 	if c.hands >= c.most && time.Since(c.moved) < stuckAfter {
-		c.turns = append(c.turns, turn)
+		c.push(turn)
 		c.mu.Unlock()
 		return
 	}
@@ -55,6 +56,38 @@ func (c *crew) work(turn func()) {
 	}
 }
 
+// push has a turn wait. There may always be one that does: so the room of those before
+// them is used again.
+func (c *crew) push(turn func()) {
+	if n := len(c.turns); n == cap(c.turns) && c.first > n/2 {
+		left := copy(c.turns, c.turns[c.first:])
+		clear(c.turns[left:])
+		c.turns, c.first = c.turns[:left], 0
+	}
+	c.turns = append(c.turns, turn)
+	if !c.eyed {
+		c.eyed = true
+		time.AfterFunc(stuckAfter, c.look)
+	}
+}
+
+// look takes a turn that waits when the hands do not move, and looks again while any
+// does: perhaps nothing more is scheduled before that.
+func (c *crew) look() {
+	c.mu.Lock()
+	if c.eyed = c.first < len(c.turns); c.eyed {
+		time.AfterFunc(stuckAfter, c.look)
+	}
+	if !c.eyed || time.Since(c.moved) < stuckAfter {
+		c.mu.Unlock()
+		return
+	}
+	c.hands++
+	turn := c.pop()
+	c.mu.Unlock()
+	c.work(turn)
+}
+
 // next is a turn that waits; nil when there is none, and one hand less.
 func (c *crew) next() func() {
 	c.mu.Lock()
@@ -63,6 +96,11 @@ func (c *crew) next() func() {
 		c.hands--
 		return nil
 	}
+	return c.pop()
+}
+
+// pop takes out the first turn that waits.
+func (c *crew) pop() func() {
 	turn := c.turns[c.first]
 	c.turns[c.first] = nil
 	c.moved = time.Now()

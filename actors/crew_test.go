@@ -58,3 +58,39 @@ func TestACrewThatIsStuckGetsMoreHands(t *testing.T) {
 	close(release)
 	stuck.Wait()
 }
+
+// A turn that was scheduled a moment after the last hand was taken, by turns that wait, is
+// taken too when nothing more is scheduled.
+func TestACrewThatIsStuckIsLookedAt(t *testing.T) {
+	c := newCrew()
+	release := make(chan struct{})
+	var stuck sync.WaitGroup
+	for range c.most {
+		stuck.Add(1)
+		c.Schedule(func() { defer stuck.Done(); <-release })
+	}
+	behind := make(chan struct{}, 2*c.most)
+	for range c.most {
+		stuck.Add(1)
+		c.Schedule(func() { defer stuck.Done(); behind <- struct{}{}; <-release })
+	}
+	for range c.most {
+		<-behind
+	}
+	close(release)
+	stuck.Wait()
+}
+
+// Where there is always a turn that waits, the list of them keeps its size.
+func TestACrewThatIsNeverIdleKeepsItsSize(t *testing.T) {
+	c := newCrew()
+	c.eyed = true // nobody looks
+	for range 100 {
+		c.push(func() {})
+	}
+	for range 100_000 {
+		c.push(c.pop())
+	}
+	require.Len(t, c.turns[c.first:], 100)
+	require.Less(t, cap(c.turns), 1000)
+}

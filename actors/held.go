@@ -50,11 +50,20 @@ func (p *Partition) decided() {
 	if p.undecided() {
 		return
 	}
-	list := p.waiting.list
-	p.waiting = held{turn: p.waiting.turn + 1}
-	for _, m := range list {
-		p.produce(m)
+	p.waiting.turn, p.waiting.over = p.waiting.turn+1, false
+	for range p.waiting.list {
+		p.produce(p.waiting.next())
 	}
+}
+
+// next takes out the first: should the turn panic over it, the others are still known.
+func (w *held) next() *Produce {
+	m := w.list[0]
+	w.list[0] = nil
+	if w.list = w.list[1:]; len(w.list) == 0 {
+		w.list = nil
+	}
+	return m
 }
 
 func (p *Partition) heldOver(m heldOver) {
@@ -66,9 +75,7 @@ func (p *Partition) heldOver(m heldOver) {
 
 // refuseHeld sends away all that wait: nothing of them was stored.
 func (p *Partition) refuseHeld(why error) {
-	list := p.waiting.list
-	p.waiting.list = nil
-	for _, m := range list {
-		m.refuse(why)
+	for range p.waiting.list {
+		p.waiting.next().refuse(why)
 	}
 }

@@ -134,8 +134,9 @@ func (p *Partition) configure(m *configure) {
 			p.flush() // what was taken alone is its owner's memory, and is kept for nobody
 		}
 		p.seat.members, p.seat.change = m.members.list, m.members.change
-		if !p.replicated() { // ticks end both, and one that is alone gets none
-			p.mute = false
+		if !p.replicated() { // ticks end all of them, and one that is alone gets none
+			p.mute, p.handing = false, handing{}
+			p.decided()
 			p.look()
 		}
 	}

@@ -1,0 +1,51 @@
+package actors
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/troupe-mq/troupe/cluster"
+	"github.com/troupe-mq/troupe/codec"
+)
+
+// waitingPartition has a partition of two replicas, one batch for each of replies waiting in it.
+func waitingPartition(t *testing.T, replies ...func(error)) *Partition {
+	house := newHouse(Config{Ports: Ports{Clock: testClock{}}})
+	t.Cleanup(house.system.Shutdown)
+	h := newHandle(house, codec.TopicPartition{}, "t/0")
+	p := &Partition{house: house, pub: h, seat: seat{members: []cluster.Replica{{ID: 1}, {ID: 2, Leaving: true}}, change: 7}}
+	for _, reply := range replies {
+		b := batchOf(t, 1, 10)
+		require.NoError(t, house.credit.takeNow(int64(len(b))))
+		p.hold(&Produce{batch: b, paid: house.credit, reply: func(_ codec.Produced, err error) { reply(err) }})
+	}
+	return p
+}
+
+// A turn that panics over one of the batches that waited leaves the others to be answered.
+func TestAPanicLeavesNobodyWhoWaitedWithoutAnswer(t *testing.T) {
+	told := 0
+	for name, turn := range map[string]func(*Partition){
+		"decided": (*Partition).decided,
+		"refused": func(p *Partition) { p.refuseHeld(errStopping) },
+	} {
+		told = 0
+		p := waitingPartition(t, func(error) { panic("as planned") }, func(error) { told++ }, func(error) { told++ })
+		require.Panics(t, func() { turn(p) }, name)
+		p.refuseHeld(errStopping) // as crashed does
+		require.Equal(t, 2, told, name)
+		require.Equal(t, p.house.credit.max, p.house.credit.free, name)
+	}
+}
+
+// A leader that hands over and becomes alone gets no ticks any more, which would end that.
+// What waited goes on then, before anything that comes behind it.
+func TestWhoBecomesAloneHandsNothingOver(t *testing.T) {
+	told := 0
+	p := waitingPartition(t, func(error) { told++ })
+	p.handing = handing{to: 2, begun: true}
+	p.configure(&configure{members: &members{list: []cluster.Replica{{ID: 1}}}})
+	require.Equal(t, 1, told)
+	require.Zero(t, p.handing)
+}
