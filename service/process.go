@@ -15,15 +15,6 @@ type process struct {
 	nobody     bool // the PID names no partition
 }
 
-// resolve is the address resolver of the actor system.
-func (a *Attachment) resolve(pid *actor.PID) (actor.Process, bool) {
-	if pid.Address != a.address {
-		return nil, false
-	}
-	tp, ok := codec.PartitionOfID(pid.Id)
-	return &process{attachment: a, tp: tp, nobody: !ok}, true
-}
-
 // SendUserMessage implements actor.Process. Who sends what is no message to a partition
 // is told what is told of dead letters.
 func (p *process) SendUserMessage(pid *actor.PID, sent any) {
