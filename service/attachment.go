@@ -29,7 +29,7 @@ type Attachment struct {
 	errands  errands
 	broker   codec.NodeID // whom the line goes to; empty without one
 	window   codec.Window // of it
-	leaving  bool         // it is to end when all on it was answered
+	leaving  bool         // it is to end when no batch is under way on it
 	trouble  *codec.Error // why there is none, after all brokers were tried; nil before
 	closed   bool
 	watchers []watcher
