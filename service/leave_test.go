@@ -78,11 +78,12 @@ func TestCloseWhileABrokerTakesNothing(t *testing.T) {
 	close(c.now)
 	stores := p.ask(0, &codec.Store{Batch: batchOf(t, "x")})
 	wait(t, c.tried, "a write")
-	closed := make(chan struct{})
+	closed, began := make(chan struct{}), time.Now()
 	go func() {
 		defer close(closed)
 		p.Close()
 	}()
 	wait(t, closed, "the end")
+	require.Less(t, time.Since(began), 10*time.Second, "at 15 s it is known that nothing is heard")
 	require.ErrorIs(t, answer[*codec.Stored](t, stores).Err, codec.E(codec.Unknown))
 }
