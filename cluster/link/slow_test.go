@@ -75,3 +75,69 @@ func TestASlowLine(t *testing.T) {
 		<-ended
 	})
 }
+
+// A broker without room for a batch is there: it lets a service wait for a while, refuses
+// the batch, and says meanwhile that it hears.
+func TestABrokerWithoutRoomIsThere(t *testing.T) {
+	play(t, func(t *testing.T, s *troupe) {
+		const batches = 20
+		n1 := s.start("n1", func(c *Config) {
+			c.Window = codec.Window{Calls: 100, Bytes: 16 << 20}
+			c.Serve = func(ctx context.Context, _ string, c *codec.Call, reply func(*codec.Reply)) func() {
+				<-ctx.Done()
+				r := &codec.Reply{}
+				r.Fail(codec.Errorf(codec.Overloaded, "there is no room"))
+				reply(r)
+				return nil
+			}
+		})
+		line, err := s.attach("billing")
+		require.NoError(t, err)
+		var calls []*codec.Call
+		for i := range uint64(batches) {
+			c := aCall(1 + i)
+			c.Kind, c.Batch = codec.CallProduce, make(codec.Batch, codec.BatchHeaderBytes)
+			calls = append(calls, c)
+		}
+		go func() { _ = line.Send(calls) }() // small ones: all are read at once, and none is answered
+		for i := range uint64(batches) {
+			r, err := line.Receive()
+			require.NoError(t, err)
+			require.Equal(t, 1+i, r.Number)
+			require.Equal(t, codec.Overloaded, r.Code)
+		}
+		require.Empty(t, n1.Status().Refusals)
+		line.Close()
+	})
+}
+
+// Who has waited long for credit hears from the broker though nothing is answered.
+func TestABrokerThatIsHeldUpSaysThatItIsThere(t *testing.T) {
+	play(t, func(t *testing.T, s *troupe) {
+		s.start("n1", func(c *Config) {
+			c.Window = codec.Window{Calls: 100, Bytes: 16 << 20}
+			c.Serve = func(ctx context.Context, _ string, c *codec.Call, reply func(*codec.Reply)) func() {
+				time.Sleep(5 * time.Second) // and then it is let in, and its disk hangs
+				return nil
+			}
+		})
+		line, err := s.attach("billing")
+		require.NoError(t, err)
+		var calls []*codec.Call
+		for i := range uint64(20) {
+			c := aCall(1 + i)
+			c.Kind, c.Batch = codec.CallProduce, make(codec.Batch, codec.BatchHeaderBytes)
+			calls = append(calls, c)
+		}
+		ended := make(chan error, 1)
+		go func() { _ = line.Send(calls) }()
+		go func() {
+			_, err := line.Receive()
+			ended <- err
+		}()
+		s.pass(time.Minute)
+		require.Empty(t, ended)
+		line.Close()
+		<-ended
+	})
+}
