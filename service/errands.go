@@ -15,7 +15,8 @@ type errand struct {
 	sender  *actor.PID // nil for nobody
 	message any
 	call    *codec.Call
-	cost    int
+	size    int // its own bytes
+	cost    int // and those of its answer
 }
 
 // stores says that it may be stored when no answer comes.
@@ -42,11 +43,11 @@ func (a *Attachment) enter(e *errand) *codec.Error {
 		return errClosed
 	case a.trouble != nil:
 		return a.trouble
-	case len(q.held) >= a.config.HeldMessages || q.heldBytes+e.cost > a.config.HeldBytes:
-		return codec.Errorf(codec.Overloaded, "%d messages wait for the broker's window of %d: there is no room for more", len(q.held), a.window.Calls)
+	case len(q.held) >= a.config.HeldMessages || len(q.held) > 0 && q.heldBytes+e.size > a.config.HeldBytes:
+		return codec.Errorf(codec.Overloaded, "%d messages of %d bytes wait for the broker's window, and at most %d of %d bytes may", len(q.held), q.heldBytes, a.config.HeldMessages, a.config.HeldBytes)
 	}
 	q.held = append(q.held, e)
-	q.heldBytes += e.cost
+	q.heldBytes += e.size
 	a.stir()
 	return nil
 }
@@ -66,7 +67,7 @@ func (a *Attachment) take() (calls []*codec.Call) {
 		e.call.Number, e.call.Cluster = q.last, a.cluster
 		q.open[q.last] = e
 		q.openBytes += e.cost
-		q.heldBytes -= e.cost
+		q.heldBytes -= e.size
 		if e.stores() {
 			q.stores++
 		}
@@ -155,7 +156,7 @@ func (a *Attachment) clear() (open, behind []*errand) {
 	for _, number := range slices.Sorted(maps.Keys(q.open)) {
 		if e := q.open[number]; a.leaving && !e.stores() {
 			keep = append(keep, e)
-			q.heldBytes += e.cost
+			q.heldBytes += e.size
 		} else {
 			open = append(open, e)
 		}
@@ -163,7 +164,7 @@ func (a *Attachment) clear() (open, behind []*errand) {
 	for _, e := range q.held {
 		if doubt && e.stores() {
 			behind = append(behind, e)
-			q.heldBytes -= e.cost
+			q.heldBytes -= e.size
 		} else {
 			keep = append(keep, e)
 		}

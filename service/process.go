@@ -28,7 +28,7 @@ func (p *process) SendUserMessage(pid *actor.PID, sent any) {
 		return
 	}
 	call.TopicPartition = p.tp
-	e := &errand{to: pid, sender: sender, message: message, call: call, cost: call.Cost()}
+	e := &errand{to: pid, sender: sender, message: message, call: call, size: call.Size(), cost: call.Cost()}
 	if call.Kind == codec.CallProduce {
 		if err := tooLittle(call.Batch); err != nil {
 			a.refuse(e, err)

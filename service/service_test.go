@@ -101,7 +101,7 @@ func TestTheWindowHoldsBack(t *testing.T) {
 	}
 	require.Equal(t, Status{Broker: "n1", UnderWay: 2, Held: 3, Bytes: 2 * (&codec.Call{Kind: codec.CallTime, TopicPartition: codec.TopicPartition{Topic: "bookings"}}).Cost(), Window: least}, p.Status())
 	over := answer[*codec.Time](t, p.ask(0, &codec.AskTime{Tag: 9}))
-	require.EqualError(t, over.Err, "OVERLOADED: 3 messages wait for the broker's window of 2: there is no room for more")
+	require.EqualError(t, over.Err, "OVERLOADED: 3 messages of 192 bytes wait for the broker's window, and at most 3 of 33554432 bytes may")
 	require.Equal(t, uint64(9), over.Tag)
 	for i := range asked {
 		wait(t, s.replies, "a way back")(&codec.Reply{Offset: codec.Offset(i)})
