@@ -59,9 +59,10 @@ const callHeadBytes = letterHeadBytes + 32
 
 // Cost is what a call takes of a service's window, bytes: its own, and those of the
 // largest answer that it may have.
-func (l *Call) Cost() int {
-	return callHeadBytes + len(l.Topic) + len(l.Batch) + ReplyBytesMax - CallBatchMax + int(l.Bytes)
-}
+func (l *Call) Cost() int { return l.Size() + ReplyBytesMax - CallBatchMax + int(l.Bytes) }
+
+// Size is how many bytes the letter has.
+func (l *Call) Size() int { return callHeadBytes + len(l.Topic) + len(l.Batch) }
 
 // Encode gives the letter in parts, the batch uncopied.
 func (l *Call) Encode() [][]byte {

@@ -29,7 +29,7 @@ type Attachment struct {
 	errands  errands
 	broker   codec.NodeID // whom the line goes to; empty without one
 	window   codec.Window // of it
-	leaving  bool         // it is to end when all on it was answered
+	leaving  bool         // it is to end when no batch is under way on it
 	trouble  *codec.Error // why there is none, after all brokers were tried; nil before
 	closed   bool
 	watchers []watcher
@@ -37,8 +37,9 @@ type Attachment struct {
 
 // Attach attaches system to the cluster that the first of the brokers to answer belongs
 // to. It tries each once; the error is the last one's, a *codec.Error when that refused.
-// Messages that are sent to PIDs of another attachment of the same system must not be
-// sent before Attach has returned: the system's table of addresses has no lock.
+// A system is attached to a cluster once at a time. Until the first Attach of a system has
+// returned nothing must be sent to PIDs that are not its own: its table of addresses has
+// no lock.
 func Attach(ctx context.Context, system *actor.ActorSystem, c Config) (*Attachment, error) {
 	c = c.withDefaults()
 	if err := c.check(); err != nil {
@@ -53,8 +54,12 @@ func Attach(ctx context.Context, system *actor.ActorSystem, c Config) (*Attachme
 	}
 	a.cluster = line.Peer().Cluster
 	a.address = codec.PIDAddress(a.cluster)
+	if err := waysOf(system).enter(a); err != nil {
+		line.Close()
+		a.stop()
+		return nil, err
+	}
 	a.up(line)
-	system.ProcessRegistry.RegisterAddressResolver(a.resolve)
 	a.running.Go(func() { a.run(line) })
 	return a, nil
 }
@@ -117,6 +122,12 @@ func (a *Attachment) up(line *link.Line) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.broker, a.window, a.leaving, a.trouble = line.Peer().Node, line.Window(), false, nil
+}
+
+func (a *Attachment) isClosed() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.closed
 }
 
 func (a *Attachment) stir() {

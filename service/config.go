@@ -22,7 +22,7 @@ type Config struct {
 	// Dial opens a connection; nil opens one by TCP.
 	Dial func(ctx context.Context, address string) (net.Conn, error)
 	// HeldBytes and HeldMessages bound what waits for the window, 32 MiB and 8,192 by
-	// default. Beyond them the answer is of code Overloaded.
+	// default; one message alone may be larger. Beyond them the answer is of code Overloaded.
 	HeldBytes, HeldMessages int
 	// Log is told of lines, with keys and values in turn; nil = silence.
 	Log func(event string, fields ...any)

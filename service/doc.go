@@ -12,4 +12,5 @@
 //	drive.go        the line: which broker, dialling, losing it
 //	errands.go      what waits and what is under way, under the window
 //	process.go      what stands behind a PID
+//	ways.go         which attachment the PIDs of a cluster go by
 package service

@@ -101,6 +101,8 @@ func (a *Attachment) drive(line *link.Line) (served bool, err error) {
 		line.Close()
 		said <- err
 	}()
+	closing := context.AfterFunc(a.ctx, line.Close) // a broker may take nothing
+	defer closing()
 	every := time.NewTicker(link.HereEvery)
 	defer every.Stop()
 	for {
@@ -116,10 +118,6 @@ func (a *Attachment) drive(line *link.Line) (served bool, err error) {
 		case <-every.C:
 		case err := <-said:
 			return served, err
-		case <-a.ctx.Done():
-			line.Close()
-			err := <-said
-			return served, err
 		}
 	}
 }
@@ -130,24 +128,21 @@ const lastWordWithin = time.Second
 func (a *Attachment) receive(line *link.Line, served *bool) error {
 	for {
 		r, err := line.Receive()
-		if err == link.ErrGoodbye {
-			if a.leave() {
-				return errLeft
-			}
-			continue
-		}
-		if err != nil {
+		switch {
+		case err == link.ErrGoodbye:
+			a.leave()
+		case err != nil:
 			return err
-		}
-		if !a.arrive(r) {
+		case !a.arrive(r):
 			return codec.Errorf(codec.Malformed, "a reply to call %d, which is not under way", r.Number)
+		default:
+			*served = true
 		}
-		*served = true
 		if a.left() {
 			return errLeft
 		}
 	}
 }
 
-// errLeft ends a line that the broker wanted to end, when all was answered.
+// errLeft ends a line that the broker wanted to end, when nothing is in doubt.
 var errLeft = codec.Errorf(codec.Stopping, "the broker is shutting down")

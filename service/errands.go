@@ -15,8 +15,12 @@ type errand struct {
 	sender  *actor.PID // nil for nobody
 	message any
 	call    *codec.Call
-	cost    int
+	size    int // its own bytes
+	cost    int // and those of its answer
 }
+
+// stores says that it may be stored when no answer comes.
+func (e *errand) stores() bool { return e.call.Kind == codec.CallProduce }
 
 // errands are the messages of an attachment: those that wait, in the order in which they
 // were sent, and those that the broker has.
@@ -25,6 +29,7 @@ type errands struct {
 	heldBytes int
 	open      map[uint64]*errand
 	openBytes int
+	stores    int    // of open, batches to be stored
 	last      uint64 // number
 }
 
@@ -38,11 +43,11 @@ func (a *Attachment) enter(e *errand) *codec.Error {
 		return errClosed
 	case a.trouble != nil:
 		return a.trouble
-	case len(q.held) >= a.config.HeldMessages || q.heldBytes+e.cost > a.config.HeldBytes:
-		return codec.Errorf(codec.Overloaded, "%d messages wait for the broker's window of %d: there is no room for more", len(q.held), a.window.Calls)
+	case len(q.held) >= a.config.HeldMessages || len(q.held) > 0 && q.heldBytes+e.size > a.config.HeldBytes:
+		return codec.Errorf(codec.Overloaded, "%d messages of %d bytes wait for the broker's window, and at most %d of %d bytes may", len(q.held), q.heldBytes, a.config.HeldMessages, a.config.HeldBytes)
 	}
 	q.held = append(q.held, e)
-	q.heldBytes += e.cost
+	q.heldBytes += e.size
 	a.stir()
 	return nil
 }
@@ -62,7 +67,10 @@ func (a *Attachment) take() (calls []*codec.Call) {
 		e.call.Number, e.call.Cluster = q.last, a.cluster
 		q.open[q.last] = e
 		q.openBytes += e.cost
-		q.heldBytes -= e.cost
+		q.heldBytes -= e.size
+		if e.stores() {
+			q.stores++
+		}
 		calls = append(calls, e.call)
 		q.held[n] = nil
 	}
@@ -78,6 +86,9 @@ func (a *Attachment) arrive(r *codec.Reply) bool {
 	if e != nil {
 		delete(q.open, r.Number)
 		q.openBytes -= e.cost
+		if e.stores() {
+			q.stores--
+		}
 		if len(q.held) > 0 {
 			a.stir()
 		}
@@ -102,46 +113,28 @@ func (a *Attachment) refuse(e *errand, why *codec.Error) {
 	a.answer(e, r)
 }
 
-// leave sends nothing more on the line; true when nothing is under way.
-func (a *Attachment) leave() bool {
+// leave sends nothing more on the line, which is to end when no batch is under way any
+// more: whoever waits for something waits on at the next broker.
+func (a *Attachment) leave() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.leaving = true
-	return len(a.errands.open) == 0
 }
 
-// left says whether a line that is to end has brought all answers.
+// left says whether a line that is to end has brought the answers that must be had.
 func (a *Attachment) left() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.leaving && len(a.errands.open) == 0
+	return a.leaving && a.errands.stores == 0
 }
 
 // lose answers what was under way on a line that has ended: what was to be stored may
 // be. What waits to be stored behind such goes the same way; all else stays for the next
-// line.
+// line, with it what was asked of a broker that shuts down.
 func (a *Attachment) lose(why *codec.Error) {
-	a.mu.Lock()
-	q := &a.errands
-	open := q.open
-	a.broker, q.open, q.openBytes = "", nil, 0
-	doubt := slices.ContainsFunc(slices.Collect(maps.Values(open)), func(e *errand) bool { return e.call.Kind == codec.CallProduce })
-	var behind []*errand
-	keep := q.held[:0]
-	for _, e := range q.held {
-		if doubt && e.call.Kind == codec.CallProduce {
-			behind = append(behind, e)
-			q.heldBytes -= e.cost
-		} else {
-			keep = append(keep, e)
-		}
-	}
-	clear(q.held[len(keep):])
-	q.held = keep
-	a.mu.Unlock()
-	for _, number := range slices.Sorted(maps.Keys(open)) {
-		e := open[number]
-		if e.call.Kind == codec.CallProduce {
+	open, behind := a.clear()
+	for _, e := range open {
+		if e.stores() {
 			a.refuse(e, codec.Errorf(codec.Unknown, "%s: the batch may or may not be stored", why.Message))
 		} else {
 			a.refuse(e, why)
@@ -150,6 +143,34 @@ func (a *Attachment) lose(why *codec.Error) {
 	for _, e := range behind {
 		a.refuse(e, why)
 	}
+}
+
+// clear takes what a lost line leaves to be answered: what was under way on it, in order,
+// and what must not be stored because something before it may be.
+func (a *Attachment) clear() (open, behind []*errand) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	q := &a.errands
+	doubt := q.stores > 0
+	var keep []*errand
+	for _, number := range slices.Sorted(maps.Keys(q.open)) {
+		if e := q.open[number]; a.leaving && !e.stores() {
+			keep = append(keep, e)
+			q.heldBytes += e.size
+		} else {
+			open = append(open, e)
+		}
+	}
+	for _, e := range q.held {
+		if doubt && e.stores() {
+			behind = append(behind, e)
+			q.heldBytes -= e.size
+		} else {
+			keep = append(keep, e)
+		}
+	}
+	a.broker, q.held, q.open, q.openBytes, q.stores = "", keep, nil, 0, 0
+	return open, behind
 }
 
 // drop answers all that waits: there is nobody to send it to.

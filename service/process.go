@@ -15,15 +15,6 @@ type process struct {
 	nobody     bool // the PID names no partition
 }
 
-// resolve is the address resolver of the actor system.
-func (a *Attachment) resolve(pid *actor.PID) (actor.Process, bool) {
-	if pid.Address != a.address {
-		return nil, false
-	}
-	tp, ok := codec.PartitionOfID(pid.Id)
-	return &process{attachment: a, tp: tp, nobody: !ok}, true
-}
-
 // SendUserMessage implements actor.Process. Who sends what is no message to a partition
 // is told what is told of dead letters.
 func (p *process) SendUserMessage(pid *actor.PID, sent any) {
@@ -37,7 +28,7 @@ func (p *process) SendUserMessage(pid *actor.PID, sent any) {
 		return
 	}
 	call.TopicPartition = p.tp
-	e := &errand{to: pid, sender: sender, message: message, call: call, cost: call.Cost()}
+	e := &errand{to: pid, sender: sender, message: message, call: call, size: call.Size(), cost: call.Cost()}
 	if call.Kind == codec.CallProduce {
 		if err := tooLittle(call.Batch); err != nil {
 			a.refuse(e, err)

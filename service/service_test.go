@@ -1,7 +1,9 @@
 package service
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"testing"
 	"time"
 
@@ -99,7 +101,7 @@ func TestTheWindowHoldsBack(t *testing.T) {
 	}
 	require.Equal(t, Status{Broker: "n1", UnderWay: 2, Held: 3, Bytes: 2 * (&codec.Call{Kind: codec.CallTime, TopicPartition: codec.TopicPartition{Topic: "bookings"}}).Cost(), Window: least}, p.Status())
 	over := answer[*codec.Time](t, p.ask(0, &codec.AskTime{Tag: 9}))
-	require.EqualError(t, over.Err, "OVERLOADED: 3 messages wait for the broker's window of 2: there is no room for more")
+	require.EqualError(t, over.Err, "OVERLOADED: 3 messages of 192 bytes wait for the broker's window, and at most 3 of 33554432 bytes may")
 	require.Equal(t, uint64(9), over.Tag)
 	for i := range asked {
 		wait(t, s.replies, "a way back")(&codec.Reply{Offset: codec.Offset(i)})
@@ -134,7 +136,12 @@ func TestTheWindowCountsWhatIsAskedFor(t *testing.T) {
 // known of it; what may wait goes to the next broker.
 func TestALineIsLostInTheMidst(t *testing.T) {
 	one, two := script(t, "n1", "127.0.0.1:0", least), script(t, "n2", "127.0.0.1:0", least)
-	p := attach(t, Config{Brokers: []string{one.address, two.address}})
+	lines := make(chan net.Conn, 2)
+	p := attach(t, Config{Brokers: []string{one.address, two.address}, Dial: func(ctx context.Context, address string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+		lines <- c
+		return c, err
+	}})
 	under := p.ask(0, &codec.Store{Tag: 1, Batch: batchOf(t, "under way")})
 	asking := p.ask(0, &codec.AskBounds{Tag: 2})
 	wait(t, one.calls, "a call")
@@ -142,7 +149,7 @@ func TestALineIsLostInTheMidst(t *testing.T) {
 	behind := p.ask(0, &codec.Store{Tag: 3, Batch: batchOf(t, "behind")})
 	held := p.ask(0, &codec.AskTime{Tag: 4})
 	require.Equal(t, 2, p.Status().Held)
-	one.Close()
+	require.NoError(t, (<-lines).Close())
 
 	unknown := answer[*codec.Stored](t, under)
 	require.ErrorIs(t, unknown.Err, codec.E(codec.Unknown), "it may be stored")

@@ -54,9 +54,10 @@ func (l *Line) Window() codec.Window { return l.conn.window }
 // HereEvery is how often a service says that it is there, by a Send of no calls.
 const HereEvery = hereEvery
 
-// Send writes calls, and that the service is here.
+// Send writes calls, and that the service is here. It takes as long as the broker takes
+// to read them, which says that it is there: Receive ends when that is not heard any
+// more, and whoever receives ends a Send by Close.
 func (l *Line) Send(calls []*codec.Call) error {
-	_ = l.conn.net.SetWriteDeadline(time.Now().Add(deadAfter))
 	l.packet.head(codec.LaneHere)
 	for _, c := range calls {
 		one := letter{parts: c.Encode()}

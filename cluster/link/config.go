@@ -50,8 +50,8 @@ type Config struct {
 	// waits for it.
 	Answer func(from Peer, question []byte) []byte
 	// Serve is called with each call of a service, from the goroutine of its
-	// connection, which it may hold up until ctx ends: nothing more of that service is
-	// read then. reply is to be called once, and does not wait; forget, which may be
+	// connection, which it may hold up until ctx ends, that of a batch soon: nothing more
+	// of that service is read then. reply is to be called once, and does not wait; forget, which may be
 	// nil, is called when nobody waits for it any more. nil takes no services.
 	Serve func(ctx context.Context, service string, call *codec.Call, reply func(*codec.Reply)) (forget func())
 	// Window is what each connection of a service is granted: 1,024 calls and 8 MiB by

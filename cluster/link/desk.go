@@ -97,13 +97,29 @@ func (d *desk) read(ctx context.Context) error {
 		if no != nil {
 			return no
 		}
-		number := s.call.Number
-		forget := d.link.config.Serve(ctx, d.name, s.call, func(r *codec.Reply) { d.reply(number, s, r) })
-		d.mu.Lock()
-		if !s.replied {
-			s.forget = forget
+		d.serve(ctx, s)
+		if err := in.here(); err != nil { // it may have taken a while
+			return err
 		}
-		d.mu.Unlock()
+	}
+}
+
+// creditWithin is how long a batch waits for room in the broker. It is well below the
+// silence after which a service gives a broker up.
+const creditWithin = deadAfter / 3
+
+func (d *desk) serve(ctx context.Context, s *served) {
+	if s.call.Kind == codec.CallProduce {
+		within, cancel := context.WithTimeout(ctx, creditWithin)
+		defer cancel()
+		ctx = within
+	}
+	number := s.call.Number
+	forget := d.link.config.Serve(ctx, d.name, s.call, func(r *codec.Reply) { d.reply(number, s, r) })
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !s.replied {
+		s.forget = forget
 	}
 }
 

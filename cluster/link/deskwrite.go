@@ -1,10 +1,6 @@
 package link
 
-import (
-	"time"
-
-	"github.com/troupe-mq/troupe/codec"
-)
+import "github.com/troupe-mq/troupe/codec"
 
 // write sends what is ready until the connection ends.
 func (d *desk) write() {
@@ -70,7 +66,6 @@ func (d *desk) send(t taken) error {
 	if t.bye || t.ended {
 		within = closeWithin
 	}
-	_ = d.conn.net.SetWriteDeadline(time.Now().Add(within))
 	if t.here {
 		d.packet.head(codec.LaneHere)
 	}
@@ -85,7 +80,7 @@ func (d *desk) send(t taken) error {
 			l.size += len(p)
 		}
 		if !d.packet.add(&l) {
-			if err := d.packet.writeTo(d.conn); err != nil {
+			if err := d.packet.writeWithin(d.conn, within); err != nil {
 				return d.unread(err)
 			}
 			d.packet.add(&l)
@@ -94,7 +89,7 @@ func (d *desk) send(t taken) error {
 	if t.bye || t.leave {
 		d.packet.head(codec.LaneGoodbye)
 	}
-	if err := d.packet.writeTo(d.conn); err != nil {
+	if err := d.packet.writeWithin(d.conn, within); err != nil {
 		return d.unread(err)
 	}
 	return nil

@@ -88,6 +88,9 @@ func (d dialler) exchange(raw net.Conn, g *codec.Greeting) (*conn, error) {
 		return nil, fmt.Errorf("no answer to the greeting: %w", err)
 	}
 	answer, err := codec.ParseGreeted(frame)
+	if e, no := codec.ParseEnvelope(frame); err != nil && no == nil && e.Kind == codec.KindResponse {
+		return nil, errClients
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -97,6 +100,9 @@ func (d dialler) exchange(raw net.Conn, g *codec.Greeting) (*conn, error) {
 	c.peer, c.window = peerOf(answer), answer.Window
 	return c, nil
 }
+
+// errClients is that clients are answered there.
+var errClients = codec.Errorf(codec.Malformed, "that is where clients come in: links are dialled at another port, 9651 by default")
 
 // unlike says why who answered is not who was greeted. It has agreed, so this
 // is about what it could not know.

@@ -82,14 +82,20 @@ func (i *inlet) Read(p []byte) (int, error) {
 	}
 	n, err := i.conn.net.Read(p)
 	if n > 0 {
-		now := i.now()
-		i.conn.heard.Store(int64(now))
-		if now-i.answered >= hereEvery/2 {
-			i.answered = now
-			if err := i.says(); err != nil {
-				return n, err
-			}
+		i.conn.heard.Store(int64(i.now()))
+		if err := i.here(); err != nil {
+			return n, err
 		}
 	}
 	return n, err
+}
+
+// here says that this side is, if that is due.
+func (i *inlet) here() error {
+	now := i.now()
+	if now-i.answered < hereEvery/2 {
+		return nil
+	}
+	i.answered = now
+	return i.says()
 }

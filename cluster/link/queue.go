@@ -3,6 +3,7 @@ package link
 import (
 	"net"
 	"sync"
+	"time"
 
 	"github.com/troupe-mq/troupe/codec"
 )
@@ -110,6 +111,7 @@ type packet struct {
 	small   []byte // of packetSmall bytes at most, so that it never moves
 	from    int    // where small is not in bufs yet
 	bufs    [][]byte
+	portion [][]byte // of bufs, that is being written
 	bytes   int
 	letters int
 }
@@ -172,8 +174,35 @@ func (p *packet) writeTo(c *conn) error {
 	return err
 }
 
+// writeAtOnce is how much of a packet has one deadline: slow is not silent.
+const writeAtOnce = 256 << 10
+
+// writeWithin is writeTo that gives each portion so much time; the packet is empty then.
+func (p *packet) writeWithin(c *conn, within time.Duration) error {
+	defer p.clear()
+	p.cut()
+	for rest := p.bufs; len(rest) > 0; {
+		p.portion = p.portion[:0]
+		for room := writeAtOnce; len(rest) > 0 && room > 0; {
+			n := min(len(rest[0]), room)
+			p.portion = append(p.portion, rest[0][:n])
+			room -= n
+			if rest[0] = rest[0][n:]; len(rest[0]) == 0 {
+				rest = rest[1:]
+			}
+		}
+		_ = c.net.SetWriteDeadline(time.Now().Add(within))
+		sending := net.Buffers(p.portion)
+		if _, err := sending.WriteTo(c.net); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // clear makes it empty, and forgets the letters.
 func (p *packet) clear() {
 	clear(p.bufs)
+	clear(p.portion)
 	p.small, p.from, p.bufs, p.bytes, p.letters = p.small[:0], 0, p.bufs[:0], 0, 0
 }

@@ -2,6 +2,8 @@ package link
 
 import (
 	"errors"
+	"io"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -344,4 +346,24 @@ func TestTheWrongDoor(t *testing.T) {
 		c.Close()
 		s.pass(time.Second)
 	})
+}
+
+// Who dials the port of clients is told so, not that a map was wanted.
+func TestWhoDialsTheClientsPort(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		_, _ = io.ReadFull(c, make([]byte, len(codec.LinkMagic)))
+		_, _ = c.Write(codec.EncodeError(nil, codec.ConnectionID, codec.Errorf(codec.Malformed, "connection opens with %q: want %q", codec.LinkMagic, codec.Magic)).Bytes())
+		_, _ = io.Copy(io.Discard, c)
+	}()
+	_, err = Caller{Name: "billing"}.Attach(t.Context(), l.Addr().String())
+	require.ErrorIs(t, err, codec.E(codec.Malformed))
+	require.ErrorContains(t, err, "that is where clients come in: links are dialled at another port, 9651 by default")
 }
