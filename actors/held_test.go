@@ -3,6 +3,7 @@ package actors
 import (
 	"testing"
 
+	"github.com/asynkron/protoactor-go/actor"
 	"github.com/stretchr/testify/require"
 
 	"github.com/troupe-mq/troupe/cluster"
@@ -15,6 +16,7 @@ func waitingPartition(t *testing.T, replies ...func(error)) *Partition {
 	t.Cleanup(house.system.Shutdown)
 	h := newHandle(house, codec.TopicPartition{}, "t/0")
 	p := &Partition{house: house, pub: h, seat: seat{members: []cluster.Replica{{ID: 1}, {ID: 2, Leaving: true}}, change: 7}}
+	p.self = house.system.Root.Spawn(actor.PropsFromFunc(func(actor.Context) {})) // for timers that fire later
 	for _, reply := range replies {
 		b := batchOf(t, 1, 10)
 		require.NoError(t, house.credit.takeNow(int64(len(b))))
