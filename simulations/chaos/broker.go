@@ -29,6 +29,7 @@ type Broker struct {
 	Line    string        // the ready line of the last start
 
 	log  writer // standard error of all lives
+	from int    // where in it the last of them begins
 	life *life  // nil while no process runs
 }
 
@@ -77,6 +78,7 @@ func (b *Broker) Begin() error {
 	l.cmd.Stdout, l.cmd.Stderr = &l.out, &b.log
 	l.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	l.out.firstLine = l.ready
+	b.from = len(b.Log())
 	l.begun = time.Now()
 	start := l.cmd.Start
 	if b.Host != nil {
@@ -188,6 +190,9 @@ func (b *Broker) Run(ctx context.Context, args ...string) (out, log string, exit
 
 // Log is what all lives of the process wrote to standard error.
 func (b *Broker) Log() string { return b.log.String() }
+
+// Said is what the last process wrote to it.
+func (b *Broker) Said() string { return b.Log()[b.from:] }
 
 // LastWords is the end of the log.
 func (b *Broker) LastWords() string {

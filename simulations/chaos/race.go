@@ -157,7 +157,7 @@ func (r *race) judge(notReady []*Broker) error {
 		return fmt.Errorf("two clusters: %v", clusters)
 	}
 	for _, b := range notReady {
-		if !saysWhy(b.Log()) {
+		if !saysWhy(b.Said()) {
 			return fmt.Errorf("%s is not ready, and does not say why:\n%s", b.Node, b.LastWords())
 		}
 	}
