@@ -119,7 +119,8 @@ func (p *Partition) standSoon(tries int) {
 }
 
 // stand is tried again, for two that stand at once take each other's votes, and then
-// both would wait for an election timeout.
+// both would wait for an election timeout. A candidate whose own vote is on its way to the
+// disk has asked nobody yet: it would only give up what is about to begin.
 func (p *Partition) stand(m stand) {
 	if p.mind == nil || m.life != p.disk.life || p.disk.closed {
 		return
@@ -127,8 +128,10 @@ func (p *Partition) stand(m stand) {
 	if role := p.mind.Role(); role.Leader || role.Lead != 0 {
 		return
 	}
-	p.mind.Campaign()
-	p.carryOut(p.mind.Take())
+	if len(p.disk.writing) == 0 {
+		p.mind.Campaign()
+		p.carryOut(p.mind.Take())
+	}
 	if m.tries > 1 && p.mind != nil {
 		p.standSoon(m.tries - 1)
 	}

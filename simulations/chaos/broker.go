@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -29,6 +30,7 @@ type Broker struct {
 	Line    string        // the ready line of the last start
 
 	log  writer // standard error of all lives
+	from int    // where in it the last of them begins
 	life *life  // nil while no process runs
 }
 
@@ -53,10 +55,18 @@ func NewBroker(binary, dir string) (*Broker, error) {
 // its port as its own, or be connected with itself.
 const portMin, portMax = 20_000, 32_000
 
+// portNext counts on from a random port, so that no two that were drawn and are not
+// listened on yet are the same.
+var portNext = func() *atomic.Int64 {
+	n := new(atomic.Int64)
+	n.Store(rand.Int64N(portMax - portMin))
+	return n
+}()
+
 func freeAddress() (string, error) {
 	var last error
 	for range 100 {
-		address := fmt.Sprintf("127.0.0.1:%d", portMin+rand.IntN(portMax-portMin))
+		address := fmt.Sprintf("127.0.0.1:%d", portMin+portNext.Add(1)%(portMax-portMin))
 		l, err := net.Listen("tcp", address)
 		if err == nil {
 			return address, l.Close()
@@ -77,6 +87,7 @@ func (b *Broker) Begin() error {
 	l.cmd.Stdout, l.cmd.Stderr = &l.out, &b.log
 	l.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	l.out.firstLine = l.ready
+	b.from = len(b.Log())
 	l.begun = time.Now()
 	start := l.cmd.Start
 	if b.Host != nil {
@@ -188,6 +199,9 @@ func (b *Broker) Run(ctx context.Context, args ...string) (out, log string, exit
 
 // Log is what all lives of the process wrote to standard error.
 func (b *Broker) Log() string { return b.log.String() }
+
+// Said is what the last process wrote to it.
+func (b *Broker) Said() string { return b.Log()[b.from:] }
 
 // LastWords is the end of the log.
 func (b *Broker) LastWords() string {

@@ -180,7 +180,7 @@ func (r *race) judge(notReady []*Broker) error {
 		return fmt.Errorf("two clusters: %v", clusters)
 	}
 	for i, b := range r.cluster.Brokers {
-		if slices.Contains(notReady, b) && !saysWhy(b.PID() != 0, b.Log()[r.before[i]:], b.LastWords()) {
+		if slices.Contains(notReady, b) && !saysWhy(b.PID() != 0, b.Log()[r.before[i]:], b.Said()) {
 			return fmt.Errorf("%s is not ready, and does not say why:\n%s", b.Node, b.LastWords())
 		}
 	}
@@ -189,8 +189,9 @@ func (r *race) judge(notReady []*Broker) error {
 
 // saysWhy says whether a broker tells a person what the matter is: one that still runs for
 // whom it waits, since the wait in the end began, and one that has ended with its last line.
-func saysWhy(runs bool, lately, words string) bool {
-	last := words[strings.LastIndexByte(words, '\n')+1:]
+func saysWhy(runs bool, lately, said string) bool {
+	said = strings.TrimSpace(said)
+	last := said[strings.LastIndexByte(said, '\n')+1:]
 	return runs && strings.Contains(lately, "waits to ") || !runs && strings.HasPrefix(last, "troupe: ")
 }
 

@@ -42,9 +42,24 @@ func TestARaceSeesWhatIsWrong(t *testing.T) {
 	_, err = last.log.Write([]byte("troupe: the name is taken\n"))
 	require.NoError(t, err)
 	require.NoError(t, r.judge([]*Broker{last}))
+	last.from = len(last.Log())
+	require.ErrorContains(t, r.judge([]*Broker{last}), "does not say why", "it was another life that did")
 	belongs(raceBrokers-1, "one")
 	require.NoError(t, r.judge(nil))
 	belongs(raceBrokers-1, "another")
 	require.ErrorContains(t, r.judge(nil), "two clusters")
 	require.ErrorContains(t, r.judge([]*Broker{last}), "two clusters", "also of one that is not ready")
+}
+
+// A process that ends and says nothing has not refused: it has failed.
+func TestWhoRefusesSaysWhy(t *testing.T) {
+	c, err := NewCluster(t.Context(), "false", t.TempDir(), 1, nil)
+	require.NoError(t, err)
+	b, p := c.Brokers[0], &play{cluster: c}
+	require.ErrorContains(t, p.refuses(t.Context(), b), "does not say why")
+	b.Binary = filepath.Join(t.TempDir(), "refuses")
+	require.NoError(t, os.WriteFile(b.Binary, []byte("#!/bin/sh\necho 'troupe: this is no disk of mine' >&2\nexit 1\n"), 0o700))
+	require.NoError(t, p.refuses(t.Context(), b))
+	b.Binary = "false"
+	require.ErrorContains(t, p.refuses(t.Context(), b), "does not say why", "it did the time before")
 }

@@ -60,7 +60,7 @@ func (p *play) lose(ctx context.Context, f scenario.Fault) (int, error) {
 }
 
 // refuses starts a process that is not to become ready: it ends by itself, or waits and
-// is ended.
+// is ended, and has said why.
 func (p *play) refuses(ctx context.Context, b *Broker) error {
 	ctx, cancel := context.WithTimeout(ctx, refusesWithin)
 	defer cancel()
@@ -70,5 +70,10 @@ func (p *play) refuses(ctx context.Context, b *Broker) error {
 	if b.Await(ctx) == nil {
 		return errors.Join(fmt.Errorf("%s served on a disk that is not its own", b.Node), b.Kill())
 	}
-	return b.KillRefused()
+	runs := b.PID() != 0
+	err := b.KillRefused()
+	if !saysWhy(runs, b.Said(), b.Said()) {
+		err = errors.Join(err, fmt.Errorf("%s does not serve on a disk that is not its own, and does not say why:\n%s", b.Node, b.Said()))
+	}
+	return err
 }

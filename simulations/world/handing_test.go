@@ -3,6 +3,7 @@ package world
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -83,4 +84,33 @@ func TestTwoThatStandAtOnceStandAgain(t *testing.T) {
 			require.NoError(t, c.run(led, 1200*time.Millisecond))
 		})
 	}
+}
+
+// On disks that are slow, a candidate does not give up again and again what it has only
+// begun: half of the leaders are there within ten writes.
+func TestACandidacyIsNotGivenUpForASlowDisk(t *testing.T) {
+	var took []time.Duration
+	for seed := range uint64(30) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			c := three(t, seed)
+			old := c.leads(c.logs[0])
+			for _, n := range c.nodes {
+				n.Life.Slow(80 * time.Millisecond)
+			}
+			begun := c.w.Elapsed()
+			c.kill(old, Kept)
+			led := func() bool {
+				for _, log := range c.logs {
+					if n := c.leads(log); n == nil || n == old {
+						return false
+					}
+				}
+				return true
+			}
+			require.NoError(t, c.run(led, 4*time.Second))
+			took = append(took, c.w.Elapsed()-begun)
+		})
+	}
+	slices.Sort(took)
+	require.Less(t, took[len(took)/2], 800*time.Millisecond)
 }
