@@ -32,7 +32,7 @@ type Attachment struct {
 	leaving  bool         // it is to end when no batch is under way on it
 	trouble  *codec.Error // why there is none, after all brokers were tried; nil before
 	closed   bool
-	watchers []watcher
+	watchers map[watching]watcher
 }
 
 // Attach attaches system to the cluster that the first of the brokers to answer belongs
@@ -45,7 +45,7 @@ func Attach(ctx context.Context, system *actor.ActorSystem, c Config) (*Attachme
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	a := &Attachment{config: c, system: system, life: 1 + rand.Uint64N(1<<63-1), wake: make(chan struct{}, 1)}
+	a := &Attachment{config: c, system: system, life: 1 + rand.Uint64N(1<<63-1), wake: make(chan struct{}, 1), watchers: map[watching]watcher{}}
 	a.ctx, a.stop = context.WithCancel(context.Background())
 	line, err := a.dial(ctx)
 	if err != nil {
@@ -124,11 +124,8 @@ func (a *Attachment) up(line *link.Line) {
 	a.broker, a.window, a.leaving, a.trouble = line.Peer().Node, line.Window(), false, nil
 }
 
-func (a *Attachment) isClosed() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.closed
-}
+// isClosed takes no lock: it is asked under that of ways, which is asked under a's.
+func (a *Attachment) isClosed() bool { return a.ctx.Err() != nil }
 
 func (a *Attachment) stir() {
 	select {

@@ -1,6 +1,8 @@
 package service
 
 import (
+	"maps"
+
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/troupe-mq/troupe/codec"
@@ -51,10 +53,16 @@ func tooLittle(b codec.Batch) *codec.Error {
 	return nil
 }
 
-// watcher is who watches the PID of a partition.
+// watcher is who watches the PID of a partition, however often it has said so.
 type watcher struct{ who, of *actor.PID }
 
-// watchersMax bounds them: an actor that has ended is not taken out.
+// watching is a watcher by what its PIDs say.
+type watching struct{ whoAddress, who, of string }
+
+func (w watcher) key() watching { return watching{w.who.Address, w.who.Id, w.of.Id} }
+
+// watchersMax bounds them. An actor that has ended says nothing, and is taken out when
+// there is no room.
 const watchersMax = 10_000
 
 // SendSystemMessage implements actor.Process: none leaves this program. A partition does
@@ -74,9 +82,15 @@ func (p *process) Stop(*actor.PID) {}
 
 func (a *Attachment) watch(w watcher) {
 	a.mu.Lock()
+	if len(a.watchers) >= watchersMax {
+		maps.DeleteFunc(a.watchers, func(_ watching, w watcher) bool {
+			_, lives := a.system.ProcessRegistry.Get(w.who)
+			return !lives
+		})
+	}
 	closed := a.closed || len(a.watchers) >= watchersMax
 	if !closed {
-		a.watchers = append(a.watchers, w)
+		a.watchers[w.key()] = w
 	}
 	a.mu.Unlock()
 	if closed {
@@ -87,12 +101,7 @@ func (a *Attachment) watch(w watcher) {
 func (a *Attachment) unwatch(w watcher) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for i, one := range a.watchers {
-		if one.who.Equal(w.who) && one.of.Equal(w.of) {
-			a.watchers = append(a.watchers[:i], a.watchers[i+1:]...)
-			return
-		}
-	}
+	delete(a.watchers, w.key())
 }
 
 // terminated tells who watched that there is nothing to watch any more.

@@ -109,12 +109,18 @@ func (d *desk) read(ctx context.Context) error {
 const creditWithin = deadAfter / 3
 
 func (d *desk) serve(ctx context.Context, s *served) {
+	number := s.call.Number
 	if s.call.Kind == codec.CallProduce {
+		if ctx.Err() != nil { // one before it may have been let go for that, and none overtakes it
+			r := &codec.Reply{}
+			r.Fail(errClosed)
+			d.reply(number, s, r)
+			return
+		}
 		within, cancel := context.WithTimeout(ctx, creditWithin)
 		defer cancel()
 		ctx = within
 	}
-	number := s.call.Number
 	forget := d.link.config.Serve(ctx, d.name, s.call, func(r *codec.Reply) { d.reply(number, s, r) })
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -141,3 +141,46 @@ func TestABrokerThatIsHeldUpSaysThatItIsThere(t *testing.T) {
 		<-ended
 	})
 }
+
+// A batch that waits when its line is lost is let go, and none behind it is stored: of a
+// line's batches the first few are.
+func TestNothingOvertakesOnALostLine(t *testing.T) {
+	play(t, func(t *testing.T, s *troupe) {
+		served := make(chan uint64, 10)
+		back := make(chan func(*codec.Reply), 1)
+		n1 := s.start("n1", func(c *Config) {
+			c.Serve = func(ctx context.Context, _ string, c *codec.Call, reply func(*codec.Reply)) func() {
+				served <- c.Number
+				switch c.Number {
+				case 1:
+					back <- reply
+				case 2: // there is no room for it
+					<-ctx.Done()
+				}
+				return nil
+			}
+		})
+		p, err := s.dial(addressOf("n1"), asService())
+		require.NoError(t, err)
+		var sends []byte
+		for n := range uint64(3) {
+			c := aCall(1 + n)
+			if n > 0 {
+				c.Kind, c.Batch = codec.CallProduce, make(codec.Batch, codec.BatchHeaderBytes)
+			}
+			sends = append(sends, framed(c.Encode())...)
+		}
+		p.put(sends)
+		synctest.Wait()
+		p.Close()
+		(<-back)(&codec.Reply{})
+		s.pass(time.Minute)
+		require.Empty(t, n1.Status().Services)
+		close(served)
+		var numbers []uint64
+		for n := range served {
+			numbers = append(numbers, n)
+		}
+		require.Equal(t, []uint64{1, 2}, numbers)
+	})
+}
