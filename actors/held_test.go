@@ -6,17 +6,17 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/stretchr/testify/require"
 
+	"github.com/troupe-mq/troupe/actors/replica"
 	"github.com/troupe-mq/troupe/cluster"
 	"github.com/troupe-mq/troupe/codec"
 )
 
 // waitingPartition has a partition of two replicas, one batch for each of replies waiting in it.
 func waitingPartition(t *testing.T, replies ...func(error)) *Partition {
-	house := newHouse(Config{Ports: Ports{Clock: testClock{}}})
+	house := newHouse(Config{Ports: Ports{Clock: testClock{}, Run: func(job func()) { job() }}})
 	t.Cleanup(house.system.Shutdown)
 	h := newHandle(house, codec.TopicPartition{}, "t/0")
-	p := &Partition{house: house, pub: h, seat: seat{members: []cluster.Replica{{ID: 1}, {ID: 2, Leaving: true}}, change: 7}}
-	p.self = house.system.Root.Spawn(actor.PropsFromFunc(func(actor.Context) {})) // for timers that fire later
+	p := &Partition{house: house, pub: h, self: actor.NewPID(house.system.Address(), "nobody"), seat: seat{members: []cluster.Replica{{ID: 1}, {ID: 2, Leaving: true}}, change: 7}}
 	for _, reply := range replies {
 		b := batchOf(t, 1, 10)
 		require.NoError(t, house.credit.takeNow(int64(len(b))))
@@ -50,4 +50,18 @@ func TestWhoBecomesAloneHandsNothingOver(t *testing.T) {
 	p.configure(&configure{members: &members{list: []cluster.Replica{{ID: 1}}}})
 	require.Equal(t, 1, told)
 	require.Zero(t, p.handing)
+}
+
+// A replica that closes has lost its leadership, and with it the last that it had to answer:
+// it stays closed, and lets nobody in to wait for another leader.
+func TestWhoHasClosedHoldsNothing(t *testing.T) {
+	p := waitingPartition(t)
+	p.disk.house, p.disk.post, p.disk.nextLife, p.disk.lane = p.house, p.post, p.pub.nextLife, p.house.port.Lane("dir")
+	closed := make(chan struct{})
+	p.disk.closed, p.leaving = true, &closing{done: func() { close(closed) }}
+	p.carryOut(replica.Effects{Role: &replica.Role{Term: 3}})
+	<-closed
+	s := p.pub.state.Load()
+	require.Equal(t, codec.Stopping, codec.CodeOf(s.write))
+	require.False(t, s.open || s.holds)
 }

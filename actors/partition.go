@@ -185,7 +185,7 @@ func (p *Partition) carryOut(e replica.Effects) {
 		p.apply(e.Committed)
 	}
 	p.answer(e.Answers)
-	if e.Role != nil {
+	if e.Role != nil && p.mind != nil { // the last answer may have ended this replica
 		p.follow(*e.Role)
 	}
 	p.reportSnapshots()
