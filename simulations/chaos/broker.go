@@ -135,6 +135,19 @@ func (b *Broker) PID() int {
 	return b.life.cmd.Process.Pid
 }
 
+// Runs says whether the process has not ended yet.
+func (b *Broker) Runs() bool {
+	if b.life == nil {
+		return false
+	}
+	select {
+	case <-b.life.ended:
+		return false
+	default:
+		return true
+	}
+}
+
 // Signal sends the running process a signal.
 func (b *Broker) Signal(s syscall.Signal) error {
 	if b.life == nil {

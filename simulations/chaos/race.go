@@ -180,7 +180,7 @@ func (r *race) judge(notReady []*Broker) error {
 		return fmt.Errorf("two clusters: %v", clusters)
 	}
 	for i, b := range r.cluster.Brokers {
-		if slices.Contains(notReady, b) && !saysWhy(b.PID() != 0, b.Log()[r.before[i]:], b.Said()) {
+		if slices.Contains(notReady, b) && !saysWhy(b.Runs(), b.Log()[r.before[i]:], b.Said()) {
 			return fmt.Errorf("%s is not ready, and does not say why:\n%s", b.Node, b.LastWords())
 		}
 	}

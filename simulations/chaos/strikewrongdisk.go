@@ -70,7 +70,7 @@ func (p *play) refuses(ctx context.Context, b *Broker) error {
 	if b.Await(ctx) == nil {
 		return errors.Join(fmt.Errorf("%s served on a disk that is not its own", b.Node), b.Kill())
 	}
-	runs := b.PID() != 0
+	runs := b.Runs()
 	err := b.KillRefused()
 	if !saysWhy(runs, b.Said(), b.Said()) {
 		err = errors.Join(err, fmt.Errorf("%s does not serve on a disk that is not its own, and does not say why:\n%s", b.Node, b.Said()))
