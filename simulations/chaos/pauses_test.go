@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -33,8 +34,8 @@ func BenchmarkFigurePauses(b *testing.B) {
 	require.NoError(b, err)
 	b.Cleanup(func() { require.NoError(b, c.Kill()) })
 	require.NoError(b, c.Start(ctx))
-	all, err := MeasurePauses(ctx, c, blows, b.N, func(s string) { b.Log(s) })
-	b.Log("\n" + PausesTable(all))
+	all, err := MeasurePauses(ctx, c, blows, b.N, func(s string) { fmt.Println(time.Now().Format(time.TimeOnly), s) })
+	fmt.Println(PausesTable(all)) // Log shows ten lines
 	if err != nil {
 		for _, one := range c.Brokers {
 			b.Logf("%s:\n%s", one.Node, one.LastWords())
