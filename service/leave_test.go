@@ -87,3 +87,22 @@ func TestCloseWhileABrokerTakesNothing(t *testing.T) {
 	require.Less(t, time.Since(began), 10*time.Second, "at 15 s it is known that nothing is heard")
 	require.Error(t, answer[*codec.Stored](t, stores).Err, "UNKNOWN, or STOPPING when what was written was only that the service is here")
 }
+
+// A broker that goes before it has answered leaves batches in doubt, and nothing else.
+func TestAPlannedEndThatIsCutShort(t *testing.T) {
+	one, two := script(t, "n1", "127.0.0.1:0", least), script(t, "n2", "127.0.0.1:0", least)
+	p := attach(t, Config{Brokers: []string{one.address, two.address}})
+	waits := p.ask(0, &codec.Await{Tag: 1, Offset: 9, Within: time.Minute})
+	under := p.ask(0, &codec.Store{Tag: 2, Batch: batchOf(t, "x")})
+	wait(t, one.calls, "a call")
+	wait(t, one.calls, "another")
+	behind := p.ask(0, &codec.Store{Tag: 3, Batch: batchOf(t, "y")})
+	one.Close()
+	require.ErrorIs(t, answer[*codec.Stored](t, under).Err, codec.E(codec.Unknown))
+	require.ErrorIs(t, answer[*codec.Stored](t, behind).Err, codec.E(codec.Unavailable), "or it would overtake")
+	require.Equal(t, codec.CallAwait, wait(t, two.calls, "the one that waits").Kind)
+	wait(t, two.replies, "a way back")(&codec.Reply{HighWatermark: 10})
+	require.Equal(t, &codec.Bounds{Tag: 1, HighWatermark: 10}, answer[*codec.Bounds](t, waits))
+	p.Close()
+	require.Empty(t, two.calls)
+}

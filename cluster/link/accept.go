@@ -143,7 +143,7 @@ func (l *Link) hearGreeting(c *conn) (claim, error) {
 		if err := t.Handshake(); err != nil {
 			var record tls.RecordHeaderError
 			if errors.As(err, &record) { // in plain text, for it does not speak TLS
-				return said, codec.Errorf(codec.AuthRequired, "this link speaks TLS only: start the broker with a certificate of this cluster's authority")
+				return said, codec.Errorf(codec.AuthRequired, "this link speaks TLS only: make a certificate of this cluster's authority with troupe certs, and start with it what dials here")
 			}
 			var bad *tls.CertificateVerificationError
 			if errors.As(err, &bad) { // TLS has told it so

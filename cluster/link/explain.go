@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"syscall"
 
 	"github.com/troupe-mq/troupe/codec"
@@ -30,6 +31,8 @@ func explain(err error) error {
 		says = "it does not speak TLS, and this side does: give both certificates of one authority, or none"
 	case errors.As(err, &authority):
 		says = "its certificate is of an authority that this side does not know: give both certificates of one"
+	case errors.As(err, &op) && op.Op == "remote error" && strings.Contains(op.Err.Error(), "no application protocol"):
+		says = "no link is there: clients are at one port, and links at another, 9651 by default"
 	case errors.As(err, &op) && op.Op == "remote error":
 		says = "it does not take this side's certificate: give both certificates of one authority"
 	case errors.Is(err, syscall.ECONNREFUSED):

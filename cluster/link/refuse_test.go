@@ -1,6 +1,7 @@
 package link
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -366,4 +367,20 @@ func TestWhoDialsTheClientsPort(t *testing.T) {
 	_, err = Caller{Name: "billing"}.Attach(t.Context(), l.Addr().String())
 	require.ErrorIs(t, err, codec.E(codec.Malformed))
 	require.ErrorContains(t, err, "that is where clients come in: links are dialled at another port, 9651 by default")
+
+	// With TLS too: clients have another name in ALPN.
+	a := newAuthority(t)
+	secure, err := tls.Listen("tcp", "127.0.0.1:0", a.credentials(codec.RoleBroker, "n1").Server("troupe/1"))
+	require.NoError(t, err)
+	defer secure.Close()
+	go func() {
+		c, err := secure.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		_ = c.(*tls.Conn).Handshake()
+	}()
+	_, err = Caller{Name: "billing", TLS: a.credentials(codec.RoleService, "billing")}.Attach(t.Context(), secure.Addr().String())
+	require.ErrorContains(t, err, "no link is there: clients are at one port, and links at another, 9651 by default")
 }
