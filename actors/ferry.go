@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"errors"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -259,27 +258,6 @@ func (f *ferry) finish(w *way, p codec.Produced, err error) {
 	w.answer(p, err)
 }
 
-// lose gives up a batch that was sent, and those of its group behind it: what became of
-// them is not known. Those that are held behind them fail too, for they would overtake.
-func (f *ferry) lose(first *way, why string) {
-	g := first.group
-	r := f.rows[g]
-	lost := r.since(first)
-	for _, w := range lost {
-		f.finish(w, codec.Produced{}, codec.Errorf(codec.Unknown, "the batch was sent to %s, which leads: %s", r.to, why))
-	}
-	for _, w := range r.held {
-		f.finish(w, codec.Produced{}, codec.Errorf(codec.Unavailable, "not sent, for a batch before it was lost on its way to %s", r.to))
-	}
-	r.held = nil
-	if r.cancel != nil { // what may be held from now on has a patience of its own
-		r.cancel()
-		r.cancel = nil
-	}
-	f.begin(r, r.to)
-	f.goOn(g, r)
-}
-
 // goOn sends what was held when nothing before it is on its way any more, and lets go of
 // a row that has nothing left.
 func (f *ferry) goOn(g codec.GroupID, r *row) {
@@ -303,119 +281,4 @@ func (f *ferry) goOn(g codec.GroupID, r *row) {
 	if len(r.sent) == 0 && len(r.held) == 0 && f.rows[g] == r {
 		delete(f.rows, g)
 	}
-}
-
-// rowOver ends the patience with a broker that leads no more.
-func (f *ferry) rowOver(r *row) {
-	r.cancel = nil
-	if len(r.held) > 0 && len(r.sent) > 0 {
-		f.lose(r.sent[0], "it leads no more and has not answered")
-	}
-}
-
-// gone gives up what is on its way to a broker that has ended.
-func (f *ferry) gone(node codec.NodeID) {
-	if f.dead == nil {
-		f.dead = map[codec.NodeID]int{}
-	}
-	f.dead[node]++
-	f.house.clock.After(deadFor, func() { f.post(mourned{node}) })
-	for _, g := range sortedKeys(f.rows) {
-		if r := f.rows[g]; r.to == node && len(r.sent) > 0 {
-			f.lose(r.sent[0], "it has ended")
-		}
-	}
-	for _, n := range sortedKeys(f.looks) {
-		if l := f.looks[n]; l.to == node {
-			f.endLook(n, nil, noSight(l, "it has ended"))
-		}
-	}
-}
-
-// end gives everything up: the broker is stopping.
-func (f *ferry) end() {
-	f.ended = true
-	for _, g := range sortedKeys(f.rows) {
-		f.lose(f.rows[g].sent[0], "this broker is stopping")
-	}
-	for _, n := range sortedKeys(f.looks) {
-		f.endLook(n, nil, errStopping)
-	}
-}
-
-// fall answers all that is on its way: this actor has panicked, and the next knows
-// nothing of it. Nothing else here is to be relied on.
-func (f *ferry) fall() {
-	for _, n := range sortedKeys(f.ways) {
-		f.finish(f.ways[n], codec.Produced{}, codec.Errorf(codec.Unknown, "the batch was on its way to another broker, and is not followed any more"))
-	}
-	for _, n := range sortedKeys(f.looks) {
-		f.endLook(n, nil, noSight(f.looks[n], "the question is not followed any more"))
-	}
-}
-
-// arrived hands a batch of another broker to the partition here, and answers it.
-func (f *ferry) arrived(m *arrived) {
-	p, from := m.parcel, m.from
-	arrival, what := f.arrivals.judge(from, p)
-	receipt := codec.Receipt{Cluster: f.house.cluster, Number: p.Number}
-	switch what {
-	case seenIt:
-		return
-	case oldRow:
-		receipt.Row, receipt.Code, receipt.Message = arrival.row, codec.Unknown, "its sender has begun another row"
-		f.give(from, &receipt)
-		return
-	case brokenIt:
-		f.refuse(from, p, arrival, codec.Errorf(codec.Unavailable, "a batch before it is missing"))
-		return
-	}
-	h := f.house.handles()[p.Group]
-	if h == nil || p.Group == codec.MetadataGroup {
-		f.refuse(from, p, arrival, codec.Errorf(codec.NotLeader, "there is no replica here"))
-		return
-	}
-	msg, err := h.messageNow(p.Batch, func(done codec.Produced, err error) {
-		receipt.Produced, receipt.Outcome = done, f.house.outcome(p.Group, err)
-		f.give(from, &receipt)
-	})
-	if err != nil {
-		f.refuse(from, p, arrival, err)
-		return
-	}
-	h.tell(msg, msg.refuse)
-}
-
-// refuse breaks the row of a batch that is not taken, so that none behind it is.
-func (f *ferry) refuse(from codec.NodeID, p *codec.Parcel, a *arrival, err error) {
-	if !a.broken { // it was counted as taken
-		a.broken = true
-		a.next--
-	}
-	f.give(from, &codec.Receipt{Cluster: f.house.cluster, Number: p.Number, Row: a.row, Place: a.next, Outcome: f.house.outcome(p.Group, err)})
-}
-
-func (f *ferry) give(to codec.NodeID, r *codec.Receipt) {
-	if to == f.house.node {
-		f.post(r)
-		return
-	}
-	f.house.link.Send(to, [][]byte{r.Encode()})
-}
-
-// outcome is how an error is told to another broker.
-func (h *house) outcome(g codec.GroupID, err error) (o codec.Outcome) {
-	if err == nil {
-		return o
-	}
-	o.Code, o.Message = codec.Internal, err.Error()
-	var coded *codec.Error
-	if errors.As(err, &coded) {
-		o.Code, o.Message = coded.Code, coded.Message
-	}
-	if o.Code == codec.NotLeader {
-		l := h.leaderOf(g)
-		o.Leader, o.Term = l.node, l.term
-	}
-	return o
 }
