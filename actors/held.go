@@ -69,7 +69,7 @@ func (w *held) next() *Produce {
 func (p *Partition) heldOver(m heldOver) {
 	if m.turn == p.waiting.turn {
 		p.waiting.over = true
-		p.refuseHeld(codec.Errorf(codec.Unavailable, "%s has had no leader for %s", p.seat.name, heldFor))
+		p.refuseHeld(codec.Errorf(codec.Unavailable, "%s has had no leader that takes records for %s", p.seat.name, heldFor))
 	}
 }
 

@@ -18,7 +18,6 @@ type unmade struct {
 	group   codec.GroupID
 	replica codec.ReplicaID
 	err     error
-	again   bool // it is to be attempted again
 }
 
 // unmakeUnknown removes what was made here, and what the metadata that were told so do
@@ -44,25 +43,22 @@ func (k *keeper) unmakeUnknown(m *initialized) {
 	}
 }
 
+// unmake may be called from anywhere: what comes of it is told by a message.
 func (k *keeper) unmake(g codec.GroupID, r codec.ReplicaID) {
 	fs, dir := k.house.fs, replicaDir(k.house.cfg.Dir, g, r)
-	k.house.port.Lane(dir).Do(func() { k.post(&unmade{group: g, replica: r, err: wal.Delete(fs, dir)}) })
+	k.house.port.Lane(dir).Do(func() { k.post(&unmade{g, r, wal.Delete(fs, dir)}) })
 }
 
 // unmade forgets a replica that was removed. For one that could not be, no other of its
 // group is made here before the next start; where only room is missing, it is tried again.
 func (k *keeper) unmade(m *unmade) {
-	if m.again {
-		k.unmake(m.group, m.replica)
-		return
-	}
 	if k.namesFailed(m.err) {
 		return
 	}
 	if m.err != nil {
 		k.house.log.Error("cannot remove a replica that was made in vain", "group", m.group, "replica", m.replica, "error", m.err)
 		if wal.IsFull(m.err) || wal.IsExhausted(m.err) {
-			k.house.clock.After(k.house.jitter(retryEvery), func() { k.post(&unmade{group: m.group, replica: m.replica, again: true}) })
+			k.house.clock.After(k.house.jitter(retryEvery), func() { k.unmake(m.group, m.replica) })
 		}
 		return
 	}

@@ -45,7 +45,6 @@ func TestAReplicaMadeInVainIsRemovedWhenThereIsRoom(t *testing.T) {
 	k.unmade(&unmade{group: 2, replica: 3, err: syscall.ENOSPC})
 	require.Len(t, clock.due, 1)
 	clock.due[0]()
-	k.unmade(<-told)
 	require.Equal(t, &unmade{group: 2, replica: 3}, <-told)
 	require.NoDirExists(t, its)
 }
