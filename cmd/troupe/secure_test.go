@@ -62,4 +62,11 @@ func TestAClusterWithCertificates(t *testing.T) {
 	require.ErrorContains(t, three.ends(), "has other keys of the gossip: give this one the file of the others with --gossip-key")
 	three = c.start("n3", append(c.shows("broker-n3"), "--join", in)...)
 	require.Equal(t, id, three.isReady("cluster"))
+	require.NoError(t, three.stop())
+	three = c.start("n3", keyed...)
+	require.Equal(t, id, three.isReady("cluster"), "for who belongs to the cluster the gossip is no more than a hint")
+	three.logs("has other keys of the gossip: give this one the file of the others with --gossip-key")
+	require.NoError(t, three.stop())
+	three = c.start("n3", append(c.shows("broker-n3"), "--join", in)...)
+	require.Equal(t, id, three.isReady("cluster"))
 }
