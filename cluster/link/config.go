@@ -88,7 +88,7 @@ func (c Config) withDefaults() Config {
 	}
 	c.Window = codec.Window{Calls: max(1, c.Window.Calls), Bytes: max(codec.CallCostMax, c.Window.Bytes)}
 	if c.Dial == nil {
-		c.Dial = dialTCP
+		c.Dial = DialTCP
 	}
 	if c.Hear == nil {
 		c.Hear = func(codec.NodeID, []byte) {}
@@ -110,14 +110,9 @@ func (c *Config) laneBytes(kind codec.Lane) int {
 	return c.ControlBytes
 }
 
-// dialTCP leaves TCP_NODELAY on, as Go does.
-func dialTCP(ctx context.Context, address string) (net.Conn, error) {
-	return new(net.Dialer).DialContext(ctx, "tcp", address)
-}
-
 // Times of a link.
 const (
-	dialWithin  = 3 * time.Second  // until a connection is open
+	dialWithin  = time.Second      // until a connection is open: a dial sends once more after a second, so it is better begun anew
 	greetWithin = 5 * time.Second  // from then on, until both know who the other is
 	hereEvery   = time.Second      // who dialled says that it is there
 	silentAfter = 3 * time.Second  // nothing heard: Status says so

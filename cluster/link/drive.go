@@ -19,7 +19,7 @@ type lane struct {
 	node   *node
 	kind   codec.Lane
 	queue  queue
-	kick   chan struct{} // has one when it is to dial now
+	kick   chan struct{} // has one when it is to dial now, or anew
 	ctx    context.Context
 	cancel context.CancelFunc
 
@@ -100,7 +100,7 @@ func (a *lane) open() (*conn, error) {
 	if self.Cluster == (codec.UUID{}) {
 		return nil, errNoCluster
 	}
-	d := dialler{dial: a.link.config.Dial, tls: a.link.config.TLS}
+	d := dialler{dial: a.dial, tls: a.link.config.TLS}
 	c, err := d.greet(a.ctx, address, self.greeting(a.link.life, purposeOf(a.kind), a.node.name))
 	if err != nil {
 		return nil, err

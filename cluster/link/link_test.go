@@ -245,6 +245,25 @@ func TestACutCableIsNoLoss(t *testing.T) {
 	}
 }
 
+// A dial that nobody answers begins anew when the peer comes in by itself: its
+// cable is back.
+func TestADialBeginsAnewWhenThePeerIsThere(t *testing.T) {
+	play(t, func(t *testing.T, s *troupe) {
+		s.net.set(func() { s.net.holes[addressOf("n2")] = true })
+		n1, n2 := s.start("n1", nil), s.start("n2", nil)
+		n1.SetPeers(map[codec.NodeID]string{"n2": addressOf("n2")})
+		s.pass(2*dialFresh + time.Millisecond)
+		require.Equal(t, Dialling, n1.peer("n2").Control.State)
+		s.net.set(func() { clear(s.net.holes) })
+		s.pass(dialFresh)
+		require.Equal(t, Dialling, n1.peer("n2").Control.State, "it waits for an answer that does not come")
+		n2.SetPeers(map[codec.NodeID]string{"n1": addressOf("n1")})
+		s.pass(dialFresh)
+		require.Equal(t, Up, n1.peer("n2").Control.State)
+		require.Equal(t, Up, n1.peer("n2").Bulk.State)
+	})
+}
+
 // A process that comes back before anybody has dialled in vain is another one,
 // so the one before has ended.
 func TestAnotherProcessAtTheSamePlace(t *testing.T) {

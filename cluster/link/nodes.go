@@ -63,7 +63,7 @@ func (l *Link) forget(n *node) {
 	}
 }
 
-// kick has its lanes dial at once, if they rest.
+// kick has its lanes dial at once, if they rest, or anew, if nobody answers.
 func (n *node) kick() {
 	if n.lanes == nil {
 		return
@@ -92,6 +92,9 @@ func (l *Link) enter(c *conn) *codec.Error {
 	ended := n.greeted(c)
 	n.conns[c] = struct{}{}
 	l.conns[c] = struct{}{}
+	if !c.out { // it is there
+		n.kick()
+	}
 	l.mu.Unlock()
 	if ended {
 		l.config.Log("another process of a node came in its place", "node", string(n.name))
