@@ -122,6 +122,39 @@ func TestGoodbyeIsHeard(t *testing.T) {
 	})
 }
 
+// A goodbye overtakes letters on the other lane, and the process is lost when they
+// are in: who hears its leader behind its end would follow it again.
+func TestLettersAreHeardBeforeTheEnd(t *testing.T) {
+	play(t, func(t *testing.T, s *troupe) {
+		gate := make(chan struct{})
+		n1 := s.start("n1", func(c *Config) {
+			hear := c.Hear
+			c.Hear = func(from codec.NodeID, p []byte) {
+				<-gate
+				hear(from, p)
+			}
+		})
+		n2 := s.start("n2", nil)
+		n1.SetPeers(map[codec.NodeID]string{"n2": addressOf("n2")})
+		n2.SetPeers(map[codec.NodeID]string{"n1": addressOf("n1")})
+		s.pass(100 * time.Millisecond)
+		n2.Send("n1", [][]byte{make([]byte, codec.ControlBytesMax+1)})
+		s.pass(time.Millisecond)
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			n2.Close()
+		}()
+		s.pass(100 * time.Millisecond)
+		require.Empty(t, n1.loses(), "one of its letters is being heard")
+		close(gate)
+		<-ended
+		s.pass(time.Millisecond)
+		require.Len(t, n1.hears(), 1)
+		require.Equal(t, []codec.NodeID{"n2"}, n1.loses())
+	})
+}
+
 // A goodbye is heard by who does not dial as well.
 func TestGoodbyeOnALane(t *testing.T) {
 	play(t, func(t *testing.T, s *troupe) {

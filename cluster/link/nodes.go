@@ -18,7 +18,8 @@ import (
 //     ends, and then soon again, for in the moment of its end a process may
 //     have lost its connections and not yet its listener;
 //   - it says goodbye: a planned end is an end, and those that it led need
-//     another leader as well;
+//     another leader as well. What it sent before is heard first, on whichever
+//     connection: who heard a leader after its end would wait for it;
 //   - another process of the same node is greeted, at its place.
 //
 // A dial that times out, a connection that breaks or is silent, say nothing:
@@ -37,6 +38,8 @@ type node struct {
 	peer   Peer // of its process
 	lost   bool // that one has ended
 	former []uint64
+	// parting is the life that said goodbye and is lost when its letters are in.
+	parting uint64
 }
 
 // traffic are letters that came.
@@ -173,18 +176,27 @@ func (n *node) remember(life uint64) {
 
 // leave is the end of a connection that entered.
 func (l *Link) leave(c *conn) {
+	if l.left(c) {
+		l.config.Log("a peer's process has ended", "node", string(c.peer.Node), "because", "it said goodbye")
+		l.config.Lost(c.peer.Node)
+	}
+}
+
+// left takes c off the books, and says whether its process is lost with it.
+func (l *Link) left(c *conn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.conns, c)
 	n := l.nodes[c.peer.Node]
 	if n == nil {
-		return
+		return false
 	}
 	delete(n.conns, c)
 	if !c.out { // a lane sees itself that its own has ended
 		n.kick()
 	}
 	l.forget(n)
+	return n.parted(c.peer.Life) && !l.closed
 }
 
 // refused is that nobody listens at a peer's address.
@@ -201,18 +213,28 @@ func (l *Link) refused(n *node) {
 	}
 }
 
-// goodbye is that the other side of c is about to end.
+// goodbye is that the other side of c is about to end. It is lost when the last
+// of its connections has ended that brings letters.
 func (l *Link) goodbye(c *conn) {
 	l.mu.Lock()
-	n := l.nodes[c.peer.Node]
-	ended := n != nil && n.known && n.peer.Life == c.peer.Life && !n.lost && !l.closed
-	if ended {
-		n.lost = true
+	defer l.mu.Unlock()
+	if n := l.nodes[c.peer.Node]; n != nil && n.known && n.peer.Life == c.peer.Life && n.parting != c.peer.Life {
+		n.parting = c.peer.Life
 		n.remember(c.peer.Life)
 	}
-	l.mu.Unlock()
-	if ended {
-		l.config.Log("a peer's process has ended", "node", string(n.name), "because", "it said goodbye")
-		l.config.Lost(n.name)
+}
+
+// parted says whether a life has said goodbye, was not lost yet, and all that it
+// sent has been heard. The caller holds the lock.
+func (n *node) parted(life uint64) bool {
+	if n.parting != life || n.peer.Life != life || n.lost {
+		return false
 	}
+	for c := range n.conns {
+		if !c.out && c.peer.Life == life {
+			return false
+		}
+	}
+	n.lost = true
+	return true
 }
