@@ -162,7 +162,8 @@ func (p *play) publishThroughADeath(ctx context.Context, c *cast, cl *client.Cli
 		return "", err
 	}
 	var mu sync.Mutex
-	last, longest, from := time.Now(), time.Duration(0), time.Now()
+	from := time.Now()
+	last, longest := from, time.Duration(0) // since the kill
 	acknowledged := func(codec.Partition, codec.Offset, error) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -179,6 +180,9 @@ func (p *play) publishThroughADeath(ctx context.Context, c *cast, cl *client.Cli
 			if c.nodes[dead] == nil {
 				return "", fmt.Errorf("%s is led by %q, and there is no such broker", demoTopic, dead)
 			}
+			mu.Lock()
+			last, longest = time.Now(), 0
+			mu.Unlock()
 			go func() { killed <- c.kill(dead) }()
 		}
 		one := &p.story.changes[i]
@@ -187,10 +191,12 @@ func (p *play) publishThroughADeath(ctx context.Context, c *cast, cl *client.Cli
 			return "", err
 		}
 	}
-	if err := errors.Join(producer.Close(ctx), <-killed); err != nil {
+	err = producer.Close(ctx)
+	took := roundly(time.Since(from))
+	if err := errors.Join(err, <-killed); err != nil {
 		return "", fmt.Errorf("publish: %w", err)
 	}
-	p.tell("reservations", "published %s again in %v, each acknowledged by two of three disks", count(int64(len(p.story.changes)), "change"), roundly(time.Since(from)))
+	p.tell("reservations", "published %s again in %v, each acknowledged by two of three disks", count(int64(len(p.story.changes)), "change"), took)
 	p.tell(string(dead), "led, and was killed in the middle: nothing was acknowledged for %v, and no error was seen", roundly(longest))
 	return dead, nil
 }
