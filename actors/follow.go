@@ -25,6 +25,7 @@ func (p *Partition) serve(role replica.Role) {
 
 // follow notes who leads, and sends writers there.
 func (p *Partition) follow(role replica.Role) {
+	p.fit, p.ended = fitness{}, nil // as another leader saw them
 	if role.Leader {
 		p.elected(role)
 		return

@@ -58,12 +58,3 @@ func (h *Handle) others() (n int) {
 	}
 	return n
 }
-
-func (p *Partition) relinquish() {
-	if p.mind == nil || p.disk.closed || !p.mind.Role().Leader {
-		return
-	}
-	if to := p.best(); to != 0 {
-		p.handTo(to)
-	}
-}

@@ -6,9 +6,44 @@ import "github.com/troupe-mq/troupe/codec"
 // wait (held.go). Those that were let in before are committed first, so that nobody has to be
 // told that an outcome is not known; then the other one has nothing to catch up with.
 type handing struct {
-	to    codec.ReplicaID // 0: nothing is handed over
-	begun bool            // the other one is asked to stand
-	ticks int
+	to     codec.ReplicaID // 0: nothing is handed over
+	anyone bool            // whoever follows may lead in its place
+	begun  bool            // the other one is asked to stand
+	ticks  int
+}
+
+// relinquish hands leadership over to whoever has most of the log.
+func (p *Partition) relinquish() {
+	if p.mind == nil || p.disk.closed || !p.mind.Role().Leader {
+		return
+	}
+	if to := p.best(); to != 0 {
+		p.handTo(to)
+		p.handing.anyone = p.handing.to != 0
+	}
+}
+
+// heirGone notes that a broker has ended. When leadership was on its way there, another
+// one takes it, or none: raft would wait for it until an election timeout is over.
+func (p *Partition) heirGone(node codec.NodeID) {
+	for _, o := range p.mind.Peers() {
+		if where, _ := p.nodeOf(o.ID); where == node {
+			if p.ended == nil {
+				p.ended = make(map[codec.ReplicaID]codec.Index)
+			}
+			p.ended[o.ID] = o.Match
+		}
+	}
+	if heir, known := p.nodeOf(p.handing.to); !known || heir != node {
+		return
+	}
+	anyone := p.handing.anyone
+	p.handing = handing{}
+	p.mind.Transfer(p.seat.id) // to itself: raft gives the other transfer up
+	if anyone {
+		p.relinquish()
+	}
+	p.decided()
 }
 
 // drainTicks is how long what was let in may take before it is handed over anyway.

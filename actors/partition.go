@@ -53,6 +53,7 @@ type Partition struct {
 	joining   map[codec.ReplicaID]codec.Millis // since when a learner is known
 	changing  changing
 	fit       fitness
+	ended     map[codec.ReplicaID]codec.Index  // whose brokers have ended, and what they had
 	strangers map[codec.ReplicaID]codec.NodeID // heard, and not among the members
 }
 
@@ -127,7 +128,7 @@ func (p *Partition) receive(c actor.Context) {
 	case *installed:
 		p.installed(m)
 	case *gone:
-		p.leaderGone(m)
+		p.brokerGone(m)
 	case *transfer:
 		p.transfer(m)
 	case heldOver:

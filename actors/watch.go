@@ -65,12 +65,18 @@ func (p *Partition) hangs() bool {
 	return hang
 }
 
-// best is the voter that has most of the log; 0 when none follows.
+// best is the voter that has most of the log, of those whose brokers live if there are
+// any; 0 when none follows. Where nothing is written the dead have as much as others.
 func (p *Partition) best() (id codec.ReplicaID) {
-	most := codec.Index(0)
+	most, alive := codec.Index(0), false
 	for _, o := range p.mind.Peers() {
-		if !o.Learner && o.Following && (id == 0 || o.Match > most) {
-			id, most = o.ID, o.Match
+		if o.Learner || !o.Following {
+			continue
+		}
+		had, gone := p.ended[o.ID]
+		lives := !gone || o.Match > had
+		if id == 0 || lives && !alive || lives == alive && o.Match > most {
+			id, most, alive = o.ID, o.Match, lives
 		}
 	}
 	return id
@@ -91,14 +97,18 @@ func (p *Partition) transfer(m *transfer) {
 	}
 }
 
-// leaderGone makes a follower of a broker that has ended look for another leader
+// brokerGone makes a follower of a broker that has ended look for another leader
 // now. Whether it is elected is for the others to say.
-func (p *Partition) leaderGone(m *gone) {
+func (p *Partition) brokerGone(m *gone) {
 	if p.mind == nil || p.disk.closed {
 		return
 	}
 	role := p.mind.Role()
-	if node, ok := p.nodeOf(role.Lead); !ok || role.Leader || node != m.node {
+	if role.Leader {
+		p.heirGone(m.node)
+		return
+	}
+	if node, ok := p.nodeOf(role.Lead); !ok || node != m.node {
 		return
 	}
 	p.house.seen(SeenForgotten)

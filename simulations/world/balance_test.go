@@ -30,6 +30,30 @@ func TestLeadershipGoesBack(t *testing.T) {
 	c.write(t, log)
 }
 
+// How long a broker has been fit to lead again is for each leader to find out anew: one
+// that has just come to lead gives nothing back at once.
+func TestANewLeaderGivesNothingBackAtOnce(t *testing.T) {
+	c := moving(t, 5, 3, 3)
+	log := c.logs[0]
+	replicas := c.atlas.newest().Topics["t"].Partitions[0].Replicas
+	first, b, other := c.net.node(replicas[0].Node), c.net.node(replicas[1].Node), c.net.node(replicas[2].Node)
+	require.NoError(t, c.run(func() bool { return c.leads(log) == first }, time.Minute))
+	hand := func(to *Node) {
+		_, h := c.leader(log)
+		h.Transfer(to.name)
+		require.NoError(t, c.run(func() bool { return c.leads(log) == to }, time.Second))
+	}
+	hand(b)
+	require.NoError(t, c.w.RunFor(4*time.Second))
+	hand(other)
+	require.NoError(t, c.w.RunFor(8*time.Second))
+	require.Equal(t, other.name, c.leads(log).name)
+	hand(b) // which had begun to look at the first 12 s ago
+	require.NoError(t, c.w.RunFor(6*time.Second))
+	require.Equal(t, b.name, c.leads(log).name)
+	require.NoError(t, c.run(func() bool { return c.leads(log) == first }, time.Minute))
+}
+
 // Of three brokers one does not answer: what needs two replicas is placed on the others,
 // and a number of replicas that goes down takes it first. What needs three has all.
 func TestNothingIsPlacedOnWhoIsSilent(t *testing.T) {

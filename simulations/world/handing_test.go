@@ -62,6 +62,25 @@ func TestHandingOverLeavesNobodyInDoubt(t *testing.T) {
 	}
 }
 
+// A broker that is about to stop hands over to one that lives, though another has died just
+// before, or in that moment, which had as much of the log.
+func TestHandingOverPassesTheDeadBy(t *testing.T) {
+	for seed := range uint64(20) {
+		for before, name := range map[time.Duration]string{30 * time.Millisecond: "before", 0: "in that moment"} {
+			t.Run(fmt.Sprint(seed, " ", name), func(t *testing.T) {
+				c := three(t, seed)
+				log := c.logs[0]
+				old, _ := c.leader(log)
+				dies := c.nodes[(slices.Index(c.nodes, old)+1+int(seed%2))%3]
+				c.kill(dies, Kept)
+				require.NoError(t, c.w.RunFor(before))
+				old.Broker.HandOver(func() {})
+				require.NoError(t, c.run(func() bool { n := c.leads(log); return n != nil && n != old && n != dies }, 300*time.Millisecond))
+			})
+		}
+	}
+}
+
 // Two followers of a leader that has ended may stand at once and take each other's votes.
 // They stand again, long before an election timeout would have them do so.
 func TestTwoThatStandAtOnceStandAgain(t *testing.T) {
