@@ -31,7 +31,7 @@ type Line struct {
 func (s Caller) Attach(ctx context.Context, address string) (*Line, error) {
 	d := dialler{dial: s.Dial, tls: s.TLS}
 	if d.dial == nil {
-		d.dial = DialTCP
+		d.dial = dialTCP
 	}
 	c, err := d.greet(ctx, address, &codec.Greeting{
 		VersionMin: codec.LinkVersion, VersionMax: codec.LinkVersion, Purpose: codec.PurposeService, Role: codec.RoleService,

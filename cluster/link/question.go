@@ -46,7 +46,7 @@ func (a Asker) Question(ctx context.Context, address string, question []byte) (P
 	defer cancel()
 	d := dialler{dial: a.Dial, tls: a.TLS}
 	if d.dial == nil {
-		d.dial = DialTCP
+		d.dial = dialTCP
 	}
 	c, err := d.greet(ctx, address, a.Self.greeting(a.Life, codec.PurposeQuestions, ""))
 	if err != nil {
