@@ -25,7 +25,7 @@ func (p *Partition) serve(role replica.Role) {
 
 // follow notes who leads, and sends writers there.
 func (p *Partition) follow(role replica.Role) {
-	p.fit, p.ended = fitness{}, nil // as another leader saw them
+	p.fit, p.ended = fitness{}, nil // what was seen in an earlier leadership
 	if role.Leader {
 		p.elected(role)
 		return

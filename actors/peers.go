@@ -252,6 +252,7 @@ func (p *Partition) heard(m *heard) {
 		return
 	}
 	p.met(m.from, m.node)
+	delete(p.ended, m.from) // it is back: what it sent before its end came before the news of that
 	p.payloads.offer(m.payloads)
 	err := p.mind.Step(m.raft)
 	var lost *replica.Lost

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/troupe-mq/troupe/actors"
 	"github.com/troupe-mq/troupe/codec"
 )
 
@@ -52,6 +53,28 @@ func TestANewLeaderGivesNothingBackAtOnce(t *testing.T) {
 	require.NoError(t, c.w.RunFor(6*time.Second))
 	require.Equal(t, b.name, c.leads(log).name)
 	require.NoError(t, c.run(func() bool { return c.leads(log) == first }, time.Minute))
+}
+
+// Leadership does not go back to a broker that ended just before.
+func TestLeadershipDoesNotGoBackToTheDead(t *testing.T) {
+	for at := 8 * time.Second; at <= 10*time.Second; at += 500 * time.Millisecond {
+		t.Run(at.String(), func(t *testing.T) {
+			c := moving(t, 5, 3, 3)
+			log := c.logs[0]
+			replicas := c.atlas.newest().Topics["t"].Partitions[0].Replicas
+			first, b := c.net.node(replicas[0].Node), c.net.node(replicas[1].Node)
+			require.NoError(t, c.run(func() bool { return c.leads(log) == first }, time.Minute))
+			_, h := c.leader(log)
+			h.Transfer(b.name)
+			require.NoError(t, c.run(func() bool { return c.leads(log) == b }, time.Second))
+			require.NoError(t, c.w.RunFor(at))
+			require.Equal(t, b.name, c.leads(log).name)
+			c.kill(first, Kept)
+			was := c.seen[actors.SeenBalanced]
+			require.NoError(t, c.w.RunFor(4*time.Second))
+			require.Equal(t, was, c.seen[actors.SeenBalanced])
+		})
+	}
 }
 
 // Of three brokers one does not answer: what needs two replicas is placed on the others,

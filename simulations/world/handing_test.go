@@ -81,6 +81,46 @@ func TestHandingOverPassesTheDeadBy(t *testing.T) {
 	}
 }
 
+// One that was restarted in the meantime lives, though nothing was written since.
+func TestHandingOverGoesToWhoCameBack(t *testing.T) {
+	for seed := range uint64(20) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			c := three(t, seed)
+			log := c.logs[0]
+			old, _ := c.leader(log)
+			at := slices.Index(c.nodes, old)
+			lives, dies := c.nodes[(at+1+int(seed%2))%3], c.nodes[(at+2-int(seed%2))%3]
+			c.kill(lives, Kept)
+			require.NoError(t, c.w.RunFor(500*time.Millisecond))
+			c.revive(lives)
+			require.NoError(t, c.run(c.allStarted, time.Minute))
+			require.NoError(t, c.w.RunFor(5*time.Second))
+			require.Equal(t, old.name, c.leads(log).name)
+			c.kill(dies, Kept)
+			require.NoError(t, c.w.RunFor(30*time.Millisecond))
+			old.Broker.HandOver(func() {})
+			require.NoError(t, c.run(func() bool { return c.leads(log) == lives }, 300*time.Millisecond))
+		})
+	}
+}
+
+// Leadership that somebody wanted at a broker stays where it is when that one ends on the
+// way, and what waited goes on.
+func TestAHandOverEndsWithWhoItGoesTo(t *testing.T) {
+	for seed := range uint64(10) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			c := three(t, seed)
+			log := c.logs[0]
+			_, h := c.leader(log)
+			dies, _ := c.follower(t, log)
+			h.Transfer(dies.name)
+			c.kill(dies, Kept)
+			require.NoError(t, c.w.RunFor(30*time.Millisecond))
+			require.NoError(t, c.oneMore(log, 300*time.Millisecond))
+		})
+	}
+}
+
 // Two followers of a leader that has ended may stand at once and take each other's votes.
 // They stand again, long before an election timeout would have them do so.
 func TestTwoThatStandAtOnceStandAgain(t *testing.T) {
