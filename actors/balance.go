@@ -42,7 +42,7 @@ func (p *Partition) balance(peers []replica.Peer) {
 		if o.Heard {
 			p.fit.heard = now
 		}
-		if _, gone := p.ended[o.ID]; gone || o.Learner || !o.Following || o.Match < p.line || now-p.fit.heard > silentAfter {
+		if p.ended[o.ID] || o.Learner || !o.Following || o.Match < p.line || now-p.fit.heard > silentAfter {
 			break
 		}
 		if now-p.fit.since >= quietFor && p.house.mayHand(p.house.clock.Now()) {

@@ -23,17 +23,9 @@ func (p *Partition) relinquish() {
 	}
 }
 
-// heirGone notes that a broker has ended. When leadership was on its way there, another
-// one takes it, or none: raft would wait for it until an election timeout is over.
+// heirGone gives leadership that was on its way to a broker which has ended to another
+// one, or keeps it: raft would wait until an election timeout is over.
 func (p *Partition) heirGone(node codec.NodeID) {
-	for _, o := range p.mind.Peers() {
-		if where, _ := p.nodeOf(o.ID); where == node {
-			if p.ended == nil {
-				p.ended = make(map[codec.ReplicaID]codec.Index)
-			}
-			p.ended[o.ID] = o.Match
-		}
-	}
 	if heir, known := p.nodeOf(p.handing.to); !known || heir != node {
 		return
 	}

@@ -53,7 +53,7 @@ type Partition struct {
 	joining   map[codec.ReplicaID]codec.Millis // since when a learner is known
 	changing  changing
 	fit       fitness
-	ended     map[codec.ReplicaID]codec.Index  // whose brokers have ended, and what they had
+	ended     map[codec.ReplicaID]bool         // as this leader knows: their brokers have, and are not heard since
 	strangers map[codec.ReplicaID]codec.NodeID // heard, and not among the members
 }
 

@@ -73,8 +73,7 @@ func (p *Partition) best() (id codec.ReplicaID) {
 		if o.Learner || !o.Following {
 			continue
 		}
-		had, gone := p.ended[o.ID]
-		lives := !gone || o.Match > had
+		lives := !p.ended[o.ID]
 		if id == 0 || lives && !alive || lives == alive && o.Match > most {
 			id, most, alive = o.ID, o.Match, lives
 		}
@@ -97,14 +96,16 @@ func (p *Partition) transfer(m *transfer) {
 	}
 }
 
-// brokerGone makes a follower of a broker that has ended look for another leader
-// now. Whether it is elected is for the others to say.
+// brokerGone has a leader pass by the replica of a broker that has ended, and makes a
+// follower of one look for another leader now. Whether it is elected is for the others
+// to say.
 func (p *Partition) brokerGone(m *gone) {
 	if p.mind == nil || p.disk.closed {
 		return
 	}
 	role := p.mind.Role()
 	if role.Leader {
+		p.noteEnded(m.node)
 		p.heirGone(m.node)
 		return
 	}
@@ -115,6 +116,18 @@ func (p *Partition) brokerGone(m *gone) {
 	p.mind.ForgetLeader()
 	p.carryOut(p.mind.Take())
 	p.standSoon(standTries)
+}
+
+// noteEnded notes that the broker of a follower has ended.
+func (p *Partition) noteEnded(node codec.NodeID) {
+	for _, o := range p.mind.Peers() {
+		if where, _ := p.nodeOf(o.ID); where == node {
+			if p.ended == nil {
+				p.ended = make(map[codec.ReplicaID]bool)
+			}
+			p.ended[o.ID] = true
+		}
+	}
 }
 
 // stand asks a follower to stand for election, unless there is a leader by then.
