@@ -112,7 +112,8 @@ func (c *Config) laneBytes(kind codec.Lane) int {
 
 // Times of a link.
 const (
-	dialWithin  = time.Second      // until a connection is open: a dial sends once more after a second, so it is better begun anew
+	dialWithin  = 3 * time.Second  // until a connection is open
+	laneWithin  = time.Second      // the same of a lane: by itself a dial sends again after a second, so it is better begun anew
 	greetWithin = 5 * time.Second  // from then on, until both know who the other is
 	hereEvery   = time.Second      // who dialled says that it is there
 	silentAfter = 3 * time.Second  // nothing heard: Status says so

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,6 +39,16 @@ func (c *conn) end(err error) {
 		close(c.done)
 		_ = c.raw.Close()
 	})
+}
+
+// ended says whether end was called.
+func (c *conn) ended() bool {
+	select {
+	case <-c.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // reset is end for a peer that takes nothing: what is in the socket's buffer
@@ -84,10 +95,10 @@ func (c *conn) listen(now func() time.Duration) error {
 	}
 }
 
-// silence makes a deadline that passed a reason.
+// silence makes a deadline of this side that passed a reason. TCP's own end of a
+// connection (ETIMEDOUT) is another one.
 func silence(err error) error {
-	var late net.Error
-	if errors.As(err, &late) && late.Timeout() {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return errSilent
 	}
 	return err

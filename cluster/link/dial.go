@@ -29,14 +29,37 @@ var errKicked = errors.New("the peer is there")
 
 // dial opens a connection for a lane. One that waits for an answer while the
 // peer shows that it is there begins anew: what TCP said into a cut cable it
-// says again after a second only.
+// says again after a second only. One whose peer has moved ends.
 func (a *lane) dial(ctx context.Context, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, laneWithin)
+	defer cancel()
 	for {
 		c, err := a.dialOnce(ctx, address)
-		if err == nil || !errors.Is(err, errKicked) || ctx.Err() != nil {
+		if err == nil || !errors.Is(err, errKicked) {
 			return c, err
 		}
+		if a.moved(address) {
+			return nil, errMoved
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 	}
+}
+
+// moved says whether the address is another by now. Then the next dial is not waited
+// for: the kick that told of it was taken here.
+func (a *lane) moved(from string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.address == from {
+		return false
+	}
+	select {
+	case a.kick <- struct{}{}:
+	default:
+	}
+	return true
 }
 
 // dialOnce returns errKicked when the lane was kicked meanwhile.

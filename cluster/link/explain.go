@@ -39,6 +39,8 @@ func explain(err error) error {
 		says = "nobody listens there"
 	case errors.Is(err, context.Canceled):
 		return err
+	case errors.Is(err, syscall.ETIMEDOUT) && !(errors.As(err, &op) && op.Op == "dial"):
+		says = "what was sent was not acknowledged in time"
 	case errors.Is(err, context.DeadlineExceeded) || errors.As(err, &late) && late.Timeout():
 		says = "nobody answers there in time"
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):

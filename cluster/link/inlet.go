@@ -32,6 +32,9 @@ func (l *Link) take(c *conn) error {
 		if p == nil {
 			continue
 		}
+		if c.ended() { // another life is here: what the one before said is not heard any more
+			return c.err
+		}
 		got.letters.Add(1)
 		got.bytes.Add(uint64(len(p)))
 		l.config.Hear(c.peer.Node, p)

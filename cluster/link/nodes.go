@@ -168,6 +168,9 @@ func (n *node) greeted(c *conn) (ended bool) {
 var errReplaced = codec.Errorf(codec.Stopping, "another connection came in its place")
 
 func (n *node) remember(life uint64) {
+	if slices.Contains(n.former, life) {
+		return
+	}
 	if len(n.former) == formerMax {
 		n.former = n.former[1:]
 	}
