@@ -154,9 +154,17 @@ func (c *conn) due(what session.Awaited, size int) bool {
 	if c.draining {
 		return false
 	}
-	c.hurried = crowded
+	c.awaited, c.hurried = what, crowded
 	_ = c.net.SetReadDeadline(c.at(c.session.Due(c.now(), what, size, crowded)))
 	return true
+}
+
+// idles begins the wait for the next request anew when the last answer has
+// left; mu is held.
+func (c *conn) idles() {
+	if n, _ := c.session.InFlight(); n == 0 && c.awaited == session.Request && !c.draining {
+		_ = c.net.SetReadDeadline(c.at(c.session.Due(c.now(), session.Request, 0, false)))
+	}
 }
 
 // hurryReader shortens the deadline of a frame on its way: others wait for

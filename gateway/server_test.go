@@ -296,6 +296,25 @@ func TestDeadlines(t *testing.T) {
 	}
 }
 
+// While the broker owes an answer the client may be silent for as long as that
+// takes; then its time begins.
+func TestNobodyIsIdleWhoWaits(t *testing.T) {
+	b := newFakeBroker("t", 1)
+	p := b.at("t", 0)
+	p.hold = true
+	_, addr := start(t, b, Limits{Idle: 30 * time.Millisecond})
+	w := open(t, addr)
+	w.send(&codec.Produce{TopicPartition: tp0, Batch: batchOf(t, codec.NoCompression, "a")})
+	until(t, "the produce is held", func() bool { return p.heldNow() == 1 })
+	for range 2 { // as long as two who came later may be idle
+		require.EqualError(t, open(t, addr).receive().Err(), "TIMED_OUT: no request for 30ms")
+	}
+	p.let(nil)
+	require.NoError(t, w.receive().Err())
+	require.EqualError(t, w.receive().Err(), "TIMED_OUT: no request for 30ms")
+	w.closed()
+}
+
 func TestTooManyConnections(t *testing.T) {
 	_, addr := start(t, newFakeBroker("t", 1), Limits{Connections: 1})
 	first := open(t, addr)

@@ -169,6 +169,9 @@ func (c *conn) left(out *outgoing) {
 	}
 	c.writing = 0
 	c.session.Release(n, size)
+	if n > 0 {
+		c.idles()
+	}
 	c.hasRoom.Signal()
 	c.mu.Unlock()
 	c.server.requests.give(size)

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"math"
 	"time"
 
 	"github.com/troupe-mq/troupe/codec"
@@ -17,12 +18,18 @@ const (
 	Body // the rest of a frame whose length is known
 )
 
+// Never is no moment: whatever is awaited may take its time.
+const Never time.Duration = math.MaxInt64
+
 // Due is the moment by which what is awaited must have come: a frame's body of
-// size bytes sooner while others wait for the bytes that it holds.
+// size bytes sooner while others wait for the bytes that it holds, the next
+// request never while the client waits for an answer.
 func (s *Session) Due(now time.Duration, what Awaited, size int, crowded bool) time.Duration {
 	switch {
 	case !s.ready:
 		return s.limits.Handshake
+	case what == Request && s.inFlight > 0:
+		return Never
 	case what == Request:
 		return now + s.limits.Idle
 	case crowded:

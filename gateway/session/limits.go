@@ -17,7 +17,7 @@ type Limits struct {
 	AnswerBytes      int           // of large answers being made or sent, on all connections, 256 MiB
 	Subscriptions    int           // of a connection, 1024
 	Handshake        time.Duration // from the connection to HELLO, 10 s
-	Idle             time.Duration // without a request, 5 min
+	Idle             time.Duration // without a request and with none unanswered, 5 min
 	Frame            time.Duration // for the body of a frame, 30 s
 	Write            time.Duration // for the client to take answers, 30 s
 	// Hurry is what Frame and Write become while others wait for the bytes that
