@@ -73,6 +73,11 @@ type topic struct {
 	settings   map[string]string
 }
 
+// forgets says whether retention may take records within a play.
+func (t topic) forgets() bool {
+	return t.settings["retention.bytes"] != "" || t.settings["retention.ms"] != ""
+}
+
 // start runs one producer that has at most inFlight things without an answer.
 func (l *load) start(ctx context.Context, t topic, inFlight int, work func(*sender) error) error {
 	c, err := l.servers.client(ctx, "chaos-load")

@@ -84,6 +84,16 @@ func (r *recorder) read(session string, log codec.TopicPartition, rec *codec.Rec
 	r.h.Reads = append(r.h.Reads, check.Read{Log: log, Session: session, Token: uint64(t), Value: value, Offset: rec.Offset, Call: now, Return: now})
 }
 
+// begins notes that retention has taken what lies below start of a log.
+func (r *recorder) begins(log codec.TopicPartition, start codec.Offset) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.h.Start == nil {
+		r.h.Start = map[codec.TopicPartition]codec.Offset{}
+	}
+	r.h.Start[log] = start
+}
+
 // when is a channel that is closed once condition holds; it is asked after
 // every answer, with the recorder locked.
 func (r *recorder) when(condition func(*recorder) bool) <-chan struct{} {
