@@ -34,16 +34,15 @@ type conn struct {
 	vigils   map[*vigil]struct{}
 	produces []*produce // to be used again
 	polls    []*poll
-	draining bool            // no more requests are taken
-	abrupt   bool            // draining does not wait for answers
-	farewell codec.Frame     // the last frame, if there is one
-	reason   string          // why it ends, for the counters
-	dead     bool            // nothing more is written
-	written  bool            // all was written: what still comes is read for a short time only
-	awaited  session.Awaited // what the reader's deadline is for
-	reading  int             // bytes of the frame whose body is awaited, 0 = none
-	hurried  bool            // its deadline is short, for others wait
-	writing  int             // bytes that the client is to take now, 0 = none
+	draining bool        // no more requests are taken
+	abrupt   bool        // draining does not wait for answers
+	farewell codec.Frame // the last frame, if there is one
+	reason   string      // why it ends, for the counters
+	dead     bool        // nothing more is written
+	written  bool        // all was written: what still comes is read for a short time only
+	reading  int         // bytes of the frame whose body is awaited, 0 = none
+	hurried  bool        // its deadline is short, for others wait
+	writing  int         // bytes that the client is to take now, 0 = none
 }
 
 func newConn(s *Server, nc net.Conn) *conn {

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -154,6 +155,7 @@ func frame(body ...byte) []byte {
 
 // bystander is the client that behaves well: it sends a batch, waits for the
 // answer, is pushed what it sent, grants what it took, and looks at all of it.
+// PINGs keep its connection while a push is long in coming.
 type bystander struct {
 	server  *Server
 	t       *testing.T
@@ -162,6 +164,8 @@ type bystander struct {
 	ended   chan struct{}
 	stopped atomic.Bool
 	rounds  atomic.Int64
+
+	writes sync.Mutex
 
 	mu    sync.Mutex
 	took  []time.Duration // from sending a batch to its answer
@@ -173,7 +177,31 @@ func (h *house) bystander(partition codec.Partition) *bystander {
 	b := &bystander{t: h.T, server: h.server, w: h.open(), log: codec.TopicPartition{Topic: "good", Partition: partition}, ended: make(chan struct{})}
 	require.NoError(h, b.w.conn.SetDeadline(time.Time{}))
 	go b.live()
+	go b.ping()
 	return b
+}
+
+// pingID is that of its PINGs; other requests count from 1.
+const pingID = 1 << 31
+
+func (b *bystander) ping() {
+	tick := time.NewTicker(hostileLimits.Idle / 4)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			_ = b.write(codec.EncodeRequest(nil, pingID, &codec.Ping{})) // live notices an end
+		case <-b.ended:
+			return
+		}
+	}
+}
+
+func (b *bystander) write(f codec.Frame) error {
+	b.writes.Lock()
+	defer b.writes.Unlock()
+	_, err := b.w.conn.Write(f.Bytes())
+	return err
 }
 
 func (b *bystander) live() {
@@ -197,7 +225,7 @@ func (b *bystander) live() {
 // ask is call for a goroutine that is not the test's.
 func (b *bystander) ask(r codec.Request, into codec.Message) error {
 	b.w.id++
-	if _, err := b.w.conn.Write(codec.EncodeRequest(nil, b.w.id, r).Bytes()); err != nil {
+	if err := b.write(codec.EncodeRequest(nil, b.w.id, r)); err != nil {
 		return err
 	}
 	e, err := b.next()
@@ -217,8 +245,12 @@ func (b *bystander) next() (codec.Envelope, error) {
 			return codec.Envelope{}, err
 		}
 		e, err := codec.ParseEnvelope(p)
-		if err != nil || e.Kind != codec.KindPush || e.Push != codec.PushIdle {
-			return e, err
+		pong := e.Kind == codec.KindResponse && e.ID == pingID
+		if err != nil || pong && e.Err() != nil {
+			return e, errors.Join(err, e.Err())
+		}
+		if !pong && (e.Kind != codec.KindPush || e.Push != codec.PushIdle) {
+			return e, nil
 		}
 	}
 }
@@ -236,7 +268,7 @@ func (b *bystander) round(sub uint32, next codec.Offset) (codec.Offset, error) {
 	}
 	b.w.id++
 	began := time.Now()
-	if _, err := b.w.conn.Write(codec.EncodeRequest(nil, b.w.id, &codec.Produce{TopicPartition: b.log, Batch: batch}).Bytes()); err != nil {
+	if err := b.write(codec.EncodeRequest(nil, b.w.id, &codec.Produce{TopicPartition: b.log, Batch: batch})); err != nil {
 		return next, err
 	}
 	for range 2 {
@@ -277,8 +309,7 @@ func (b *bystander) pushed(e codec.Envelope, sub uint32, next codec.Offset) erro
 	if err != nil || len(rest) > 0 || got.BaseOffset() != next || got.CheckHead() != nil {
 		return fmt.Errorf("pushed %v at %d and %d bytes more, want %d (%v)", got.CheckHead(), got.BaseOffset(), len(rest), next, err)
 	}
-	_, err = b.w.conn.Write(codec.EncodeOneWay(nil, &codec.Credit{Subscription: sub, Bytes: int64(f.Bytes())}).Bytes())
-	return err
+	return b.write(codec.EncodeOneWay(nil, &codec.Credit{Subscription: sub, Bytes: int64(f.Bytes())}))
 }
 
 // goesOn waits until it has done more rounds.

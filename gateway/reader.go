@@ -154,15 +154,15 @@ func (c *conn) due(what session.Awaited, size int) bool {
 	if c.draining {
 		return false
 	}
-	c.awaited, c.hurried = what, crowded
+	c.hurried = crowded
 	_ = c.net.SetReadDeadline(c.at(c.session.Due(c.now(), what, size, crowded)))
 	return true
 }
 
-// idles begins the wait for the next request anew when the last answer has
-// left; mu is held.
+// idles begins the wait for the next request anew when answers have left; mu
+// is held. A body on its way is a request in flight, so its deadline stays.
 func (c *conn) idles() {
-	if n, _ := c.session.InFlight(); n == 0 && c.awaited == session.Request && !c.draining {
+	if n, _ := c.session.InFlight(); n == 0 && !c.draining {
 		_ = c.net.SetReadDeadline(c.at(c.session.Due(c.now(), session.Request, 0, false)))
 	}
 }

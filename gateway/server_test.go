@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +52,17 @@ func open(t *testing.T, addr string) *wire {
 	var welcome codec.Welcome
 	w.call(&codec.Hello{ProtocolMin: 1, ProtocolMax: 1, Client: "test"}, &welcome)
 	require.Equal(t, codec.NodeID("n1"), welcome.Node)
+	return w
+}
+
+// openAnd opens with HELLO and what follows it in one piece, so that it is not
+// idle in between.
+func openAnd(t *testing.T, addr string, then []byte) *wire {
+	t.Helper()
+	w := raw(t, addr)
+	hello := codec.EncodeRequest(nil, 1, &codec.Hello{ProtocolMin: 1, ProtocolMax: 1, Client: "test"}).Bytes()
+	w.bytes(slices.Concat([]byte(codec.Magic), hello, then))
+	require.NoError(t, w.receive().Err())
 	return w
 }
 
@@ -288,7 +300,7 @@ func TestDeadlines(t *testing.T) {
 		"TIMED_OUT: no magic within 30ms":                         func() *wire { return raw(t, addr) },
 		"TIMED_OUT: no HELLO within 30ms":                         func() *wire { w := raw(t, addr); w.bytes([]byte(codec.Magic)); return w },
 		"TIMED_OUT: no request for 30ms":                          func() *wire { return open(t, addr) },
-		"TIMED_OUT: a frame of 16 bytes did not come within 30ms": func() *wire { w := open(t, addr); w.bytes([]byte{0, 0, 0, 16, 1}); return w },
+		"TIMED_OUT: a frame of 16 bytes did not come within 30ms": func() *wire { return openAnd(t, addr, []byte{0, 0, 0, 16, 1}) },
 	} {
 		w := begin()
 		require.EqualError(t, w.receive().Err(), says)
@@ -303,8 +315,7 @@ func TestNobodyIsIdleWhoWaits(t *testing.T) {
 	p := b.at("t", 0)
 	p.hold = true
 	_, addr := start(t, b, Limits{Idle: 30 * time.Millisecond})
-	w := open(t, addr)
-	w.send(&codec.Produce{TopicPartition: tp0, Batch: batchOf(t, codec.NoCompression, "a")})
+	w := openAnd(t, addr, codec.EncodeRequest(nil, 2, &codec.Produce{TopicPartition: tp0, Batch: batchOf(t, codec.NoCompression, "a")}).Bytes())
 	until(t, "the produce is held", func() bool { return p.heldNow() == 1 })
 	for range 2 { // as long as two who came later may be idle
 		require.EqualError(t, open(t, addr).receive().Err(), "TIMED_OUT: no request for 30ms")

@@ -72,7 +72,7 @@ func (c *serveConfig) flags(f *pflag.FlagSet) {
 	f.Var(&c.CreditBytes, "credit-bytes", "batches that are let in and not yet on the disk, in all; then producers wait")
 	f.Var(&c.RequestBytes, "request-bytes", "requests without an answer, in all; then nothing more is read from clients")
 	f.Var(&c.AnswerBytes, "answer-bytes", "answers being made or sent, in all; then readers wait. These three bound what clients' data takes of memory")
-	f.DurationVar(&c.Idle, "idle", 5*time.Minute, "a client that asks nothing for so long is disconnected")
+	f.DurationVar(&c.Idle, "idle", 5*time.Minute, "a client that asks nothing for so long, and is owed no answer, is disconnected")
 
 	f.StringVar(&c.LogLevel, "log-level", "info", "least level that is logged: error, warn, info, debug or trace")
 	f.StringVar(&c.LogFormat, "log-format", "text", "text or json, to standard error")
