@@ -3,8 +3,10 @@ package actors
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -100,6 +102,36 @@ func TestTopicsAreRefusedWithReasons(t *testing.T) {
 	_, err = b.Partition(codec.TopicPartition{Topic: "nope"})
 	require.EqualError(t, err, `UNKNOWN_TOPIC: there is no topic "nope": create it first`)
 	closeBroker(t, b)
+}
+
+// What no state allows is not written into the log of the metadata to be refused there.
+func TestSettingsThatNobodyAllowsAreNotWritten(t *testing.T) {
+	dir := t.TempDir()
+	b := startBroker(t, dir)
+	require.NoError(t, createTopic(b, "t", 1, nil).err)
+	before := written(t, replicaDir(dir, 1, 1))
+	long := map[string]string{"colour": strings.Repeat("red", 100_000)}
+	for range 5 {
+		require.ErrorContains(t, createTopic(b, "u", 1, long).err, "INVALID_SETTING")
+		got := make(chan error, 1)
+		b.AlterTopic(codec.AlterTopic{Topic: "t", Settings: long}, func(_ codec.TopicDescription, err error) { got <- err })
+		require.ErrorContains(t, <-got, "INVALID_SETTING")
+	}
+	closeBroker(t, b)
+	require.Less(t, written(t, replicaDir(dir, 1, 1))-before, int64(300_000))
+}
+
+// written is how many bytes the files below dir have.
+func written(t *testing.T, dir string) (bytes int64) {
+	require.NoError(t, filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		info, err := e.Info()
+		bytes += info.Size()
+		return err
+	}))
+	return bytes
 }
 
 func TestADeletedTopicIsGoneAndItsNameFree(t *testing.T) {

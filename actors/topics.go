@@ -29,6 +29,10 @@ func (h *house) command(c cluster.Command, reply func(cluster.Result, error)) {
 // here is open, or has said why not. It is called exactly once, from any goroutine, and must not wait.
 // Errors are *codec.Error.
 func (b *Broker) CreateTopic(r codec.CreateTopic, reply func(codec.TopicDescription, error)) {
+	if err := cluster.CheckSettings(r.Settings); err != nil {
+		reply(codec.TopicDescription{}, err)
+		return
+	}
 	c := cluster.CreateTopic{
 		Name: r.Topic, ID: b.house.newUUID(), Partitions: int(max(r.Partitions, 1)), Replicas: int(r.Replicas),
 		Settings: r.Settings, Now: b.house.clock.Now(),
@@ -40,6 +44,10 @@ func (b *Broker) CreateTopic(r codec.CreateTopic, reply func(codec.TopicDescript
 // of replicas; reply as in CreateTopic. Replicas change in the background, as with
 // ChangeReplicas.
 func (b *Broker) AlterTopic(r codec.AlterTopic, reply func(codec.TopicDescription, error)) {
+	if err := cluster.CheckSettings(r.Settings); err != nil {
+		reply(codec.TopicDescription{}, err)
+		return
+	}
 	c := cluster.AlterTopic{Name: r.Topic, Partitions: int(r.Partitions), Replicas: int(r.Replicas), Settings: r.Settings}
 	b.house.decide(c, b.describeWhenOpen(r.Topic, reply))
 }

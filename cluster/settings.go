@@ -114,6 +114,14 @@ func (s Settings) With(values map[string]string) (Settings, error) {
 	return s, nil
 }
 
+// CheckSettings says whether every one of values has a name and a value that some topic
+// may have; the error is as of With. What it refuses no state allows: so it need not be
+// written into the log of each broker first, however long it is.
+func CheckSettings(values map[string]string) error {
+	_, err := DefaultSettings().With(values)
+	return err
+}
+
 // check says whether s is allowed for a topic with so many replicas.
 func (s Settings) check(replicas int) error {
 	if s.Durability == OS && replicas != 1 {

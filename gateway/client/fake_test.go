@@ -216,6 +216,20 @@ func (l *log) planFor(b codec.Batch) error {
 	return l.plan(b)
 }
 
+// plans says what is done with each batch from now on.
+func (l *log) plans(plan func(codec.Batch) error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.plan = plan
+}
+
+// holding keeps produces from now on, until release.
+func (l *log) holding() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.hold = true
+}
+
 // holds waits until so many produces are held.
 func (l *log) holds(n int) {
 	for held := -1; held != n; {

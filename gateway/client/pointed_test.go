@@ -1,6 +1,7 @@
 package client
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,14 +29,14 @@ func TestWhereALeaderIsSaidToBeIsGoneToAtOnce(t *testing.T) {
 	p, first, second, _, there := pointing(t)
 	l := first.topics["t"][0]
 	codes := []codec.Code{codec.NotLeader, codec.Unknown, codec.Unavailable}
-	l.plan = func(codec.Batch) error {
+	l.holding()
+	l.plans(func(codec.Batch) error {
 		e := codec.Errorf(codes[0], "as planned")
 		if codes = codes[1:]; e.Code == codec.NotLeader {
 			e.Leader = there
 		}
 		return e
-	}
-	l.hold = true
+	})
 	for _, value := range []string{"one", "two", "three"} {
 		require.NoError(t, p.Produce(t.Context(), codec.Record{Timestamp: 1, Value: []byte(value)}, nil))
 	}
@@ -49,19 +50,20 @@ func TestWhereALeaderIsSaidToBeIsGoneToAtOnce(t *testing.T) {
 // Two servers that send a batch to each other are not asked again and again without a pause.
 func TestServersThatPointAtEachOther(t *testing.T) {
 	p, first, second, here, there := pointing(t)
-	asked := 0 // one batch is under way at a time
+	var asked atomic.Int64
 	plan := func(to string) func(codec.Batch) error {
 		return func(codec.Batch) error {
-			asked++
+			asked.Add(1)
 			e := codec.Errorf(codec.NotLeader, "as planned")
 			e.Leader = to
 			return e
 		}
 	}
-	first.topics["t"][0].plan, second.topics["t"][0].plan = plan(there), plan(here)
+	first.topics["t"][0].plans(plan(there))
+	second.topics["t"][0].plans(plan(here))
 	told := make(chan error, 1)
 	require.NoError(t, p.Produce(t.Context(), codec.Record{Value: []byte("x")}, func(_ codec.Partition, _ codec.Offset, err error) { told <- err }))
 	require.Equal(t, codec.NotLeader, codec.CodeOf(<-told))
-	require.Equal(t, pointedMax+1, asked)
+	require.EqualValues(t, pointedMax+1, asked.Load())
 	_ = p.Close(t.Context())
 }
