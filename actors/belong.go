@@ -55,12 +55,16 @@ func (k *keeper) fenced() {
 		return
 	}
 	switch n := s.Nodes[k.house.node]; {
-	case s.Removed[k.house.disk] != "":
-		k.disowned(&disowned{codec.Errorf(codec.Denied, "node %q was removed from this cluster: start with an empty data directory", k.house.node)})
+	case s.Disowned(k.house.disk) != nil:
+		k.disowned(&disowned{s.Disowned(k.house.disk)})
 	case n.Epoch > k.epoch && n.Run != k.run:
 		k.disowned(&disowned{codec.Errorf(codec.Denied, "another process runs as node %q on a copy of this data directory, or on the same: end one of them", k.house.node)})
 	}
 }
+
+// Disown ends this broker, for others have let it know that it is none of the cluster:
+// err is what they say. Start, or Config.Failed, tells it.
+func (b *Broker) Disown(err error) { b.house.toBroker(&disowned{err}) }
 
 func (k *keeper) disowned(m *disowned) {
 	err := fmt.Errorf("this broker is none of the cluster: %w", m.err)

@@ -337,8 +337,8 @@ func (c *courier) asked(m *asked) {
 // knows: it may not find a leader any more that would tell it.
 func (c *courier) removed(do cluster.Action) error {
 	r, registers := do.(cluster.RegisterNode)
-	if s := c.house.state(); registers && s != nil && s.Removed[r.Disk] != "" {
-		return codec.Errorf(codec.Denied, "node %q was removed from this cluster: start with an empty data directory", s.Removed[r.Disk])
+	if s := c.house.state(); registers && s != nil {
+		return s.Disowned(r.Disk)
 	}
 	return nil
 }

@@ -25,8 +25,8 @@ func admitNode(s State, do AdmitNode) (State, Result, error) {
 		return s, Result{}, codec.Errorf(codec.InvalidArgument, "disk id %s means none", do.Disk)
 	case max(len(do.Link), len(do.Rack)) > addressMax:
 		return s, Result{}, codec.Errorf(codec.InvalidArgument, "link of %d bytes, rack of %d: want at most %d", len(do.Link), len(do.Rack), addressMax)
-	case s.Removed[do.Disk] != "":
-		return s, Result{}, removedDisk(do.Disk, s.Removed[do.Disk])
+	case s.Disowned(do.Disk) != nil:
+		return s, Result{}, s.Disowned(do.Disk)
 	case known && n.Leaving:
 		return s, Result{}, codec.Errorf(codec.Denied, "node %q is being removed from this cluster: wait until it is, or take another name", do.Node)
 	case known && n.Disk == do.Disk:
@@ -46,7 +46,14 @@ func admitNode(s State, do AdmitNode) (State, Result, error) {
 	return s, Result{}, nil
 }
 
-func removedDisk(disk codec.UUID, name codec.NodeID) error {
+// Disowned says that a disk is that of a removed node, which does not come back; nil for
+// any other. The code is Denied. A state of the past may not know it yet, and never says
+// it wrongly.
+func (s State) Disowned(disk codec.UUID) error {
+	name, removed := s.Removed[disk]
+	if !removed {
+		return nil
+	}
 	return codec.Errorf(codec.Denied, "disk %s is that of node %q, which was removed from this cluster: start with an empty data directory", disk, name)
 }
 
@@ -63,7 +70,7 @@ func removeNode(s State, do RemoveNode) (State, Result, error) {
 	for _, name := range slices.Sorted(maps.Keys(s.Topics)) {
 		for i, p := range s.Topics[name].Partitions {
 			if slices.ContainsFunc(p.Replicas, func(r Replica) bool { return r.Node == do.Node }) {
-				return s, Result{}, codec.Errorf(codec.InvalidArgument, "node %q has a replica of %s/%d: move its replicas to other nodes first", do.Node, name, i)
+				return s, Result{}, codec.Errorf(codec.InvalidArgument, "node %q has a replica of %s/%d: move its replicas to other nodes first, or wait until they have moved", do.Node, name, i)
 			}
 		}
 	}

@@ -57,8 +57,8 @@ func registerNode(s State, do RegisterNode) (State, Result, error) {
 		return s, Result{}, codec.Errorf(codec.InvalidArgument, "disk id %s means none", do.Disk)
 	case max(len(do.Address), len(do.Link), len(do.Rack)) > addressMax:
 		return s, Result{}, codec.Errorf(codec.InvalidArgument, "address of %d bytes, link of %d, rack of %d: want at most %d", len(do.Address), len(do.Link), len(do.Rack), addressMax)
-	case s.Removed[do.Disk] != "":
-		return s, Result{}, removedDisk(do.Disk, s.Removed[do.Disk])
+	case s.Disowned(do.Disk) != nil:
+		return s, Result{}, s.Disowned(do.Disk)
 	case !known:
 		return s, Result{}, codec.Errorf(codec.Denied, "node %q does not belong to this cluster: let it join with an empty data directory", do.Node)
 	case known && n.Disk != (codec.UUID{}) && n.Disk != do.Disk:

@@ -14,6 +14,17 @@ import (
 	"github.com/troupe-mq/troupe/codec"
 )
 
+// ErrUntrusted is that the two sides do not believe each other's certificates, or only one
+// of them speaks TLS.
+var ErrUntrusted = errors.New("the two sides do not believe each other's certificates")
+
+// untrusted is such an error, in its own words.
+type untrusted struct{ error }
+
+func (untrusted) Is(target error) bool { return target == ErrUntrusted }
+
+func (u untrusted) Unwrap() error { return u.error }
+
 // explain makes what the network and TLS say one sentence that names what to
 // look at, and in which nothing differs from one dial to the next. A refusal
 // explains itself.
@@ -21,20 +32,23 @@ func explain(err error) error {
 	var coded *codec.Error
 	var record tls.RecordHeaderError
 	var authority x509.UnknownAuthorityError
+	var invalid x509.CertificateInvalidError
 	var op *net.OpError
 	var late net.Error
-	says := ""
+	says, trust := "", false
 	switch {
 	case err == nil || errors.As(err, &coded):
 		return err
 	case errors.As(err, &record):
-		says = "it does not speak TLS, and this side does: give both certificates of one authority, or none"
+		says, trust = "it does not speak TLS, and this side does: give both certificates of one authority, or none", true
 	case errors.As(err, &authority):
-		says = "its certificate is of an authority that this side does not know: give both certificates of one"
+		says, trust = "its certificate is of an authority that this side does not know: give both certificates of one", true
+	case errors.As(err, &invalid):
+		says, trust = "its certificate does not hold: renew it", true
 	case errors.As(err, &op) && op.Op == "remote error" && strings.Contains(op.Err.Error(), "no application protocol"):
 		says = "no link is there: clients are at one port, and links at another, 9651 by default"
 	case errors.As(err, &op) && op.Op == "remote error":
-		says = "it does not take this side's certificate: give both certificates of one authority"
+		says, trust = "it does not take this side's certificate: give both certificates of one authority", true
 	case errors.Is(err, syscall.ECONNREFUSED):
 		says = "nobody listens there"
 	case errors.Is(err, context.Canceled):
@@ -55,5 +69,8 @@ func explain(err error) error {
 	if errors.As(err, &op) {
 		err = op.Err // without addresses, which differ
 	}
-	return fmt.Errorf("%s: %w", says, err)
+	if err = fmt.Errorf("%s: %w", says, err); trust {
+		return untrusted{err}
+	}
+	return err
 }

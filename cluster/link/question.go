@@ -101,7 +101,9 @@ func (l *Link) answer(c *conn) error {
 }
 
 // enterQuestions takes a connection for questions. It belongs to no node's
-// life: who asks may be no member yet.
+// life: who asks may be no member yet. But who says that it is one has to be the
+// process that its node is here, or it is refused as in enter: what it says of itself
+// would be believed, and others would be sent to it.
 func (l *Link) enterQuestions(c *conn) *codec.Error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -112,6 +114,11 @@ func (l *Link) enterQuestions(c *conn) *codec.Error {
 		return codec.Errorf(codec.OpUnknown, "node %q answers no questions", l.config.Self.Node)
 	case l.questions >= questionsMax:
 		return codec.Errorf(codec.Overloaded, "%d ask already: at most %d may", l.questions, questionsMax)
+	}
+	if n := l.nodes[c.peer.Node]; n != nil && c.peer.Cluster != (codec.UUID{}) {
+		if err := n.takes(c.peer, l.now()); err != nil {
+			return err
+		}
 	}
 	c.asks = true
 	l.questions++

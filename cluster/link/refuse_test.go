@@ -172,6 +172,34 @@ func TestOfTwoClonesTheFirstStays(t *testing.T) {
 	})
 }
 
+// Nor is a clone believed that only asks: others would be sent to it, and dial it
+// instead of the one that lives. When that one has ended, it is.
+func TestACloneAsksInVain(t *testing.T) {
+	play(t, func(t *testing.T, s *troupe) {
+		asked := 0
+		one := s.start("n1", func(c *Config) { c.Answer = func(Peer, []byte) []byte { asked++; return []byte("!") } })
+		two := s.start("n2", nil)
+		one.SetPeers(map[codec.NodeID]string{"n2": addressOf("n2")})
+		s.pass(time.Minute)
+		ask := func(change func(*Self)) error {
+			self := two.self()
+			self.Address = "clone:9651"
+			change(&self)
+			_, _, err := Asker{Self: self, Life: 3, Dial: s.net.dialFrom("clone")}.Question(t.Context(), addressOf("n1"), []byte("?"))
+			return err
+		}
+		same := func(*Self) {}
+		require.ErrorContains(t, ask(same), `CLONE: node "n2" is another process, at n2:9651`)
+		require.Zero(t, asked)
+		require.NoError(t, ask(func(s *Self) { s.Cluster = codec.UUID{} }), "who wants to join is told more, by who decides that")
+		require.NoError(t, ask(func(s *Self) { s.Node = "n3" }))
+		s.kill("n2")
+		s.pass(time.Second)
+		require.NoError(t, ask(same))
+		require.Equal(t, 3, asked)
+	})
+}
+
 // A process that was put aside by another does not come back.
 func TestAFormerProcessStaysAway(t *testing.T) {
 	play(t, func(t *testing.T, s *troupe) {

@@ -83,8 +83,10 @@ func (l *linked) answer(from link.Peer, p []byte) []byte {
 	case q.Ask != askStanding:
 		err = codec.Errorf(codec.OpUnknown, "question %.64q: this broker knows standing and in", q.Ask)
 	}
-	if s := l.stands.Load(); s.Stage == stageMember && from.Cluster.String() == s.Cluster && l.isPeer(from.Node) {
-		l.peers.said(from.Node, from.Address)
+	if s := l.stands.Load(); s.Stage == stageMember && from.Cluster.String() == s.Cluster {
+		if no := l.peers.met(from.Node, from.Disk, from.Address); no != nil {
+			err = no
+		}
 	}
 	var coded *codec.Error
 	if errors.As(err, &coded) {
@@ -95,11 +97,6 @@ func (l *linked) answer(from link.Peer, p []byte) []byte {
 		panic("troupe: marshal an answer: " + err.Error())
 	}
 	return said
-}
-
-func (l *linked) isPeer(node codec.NodeID) bool {
-	_, known := l.peers.all()[node]
-	return known
 }
 
 // admit has a node let in; nothing and no error from a broker that cannot yet.

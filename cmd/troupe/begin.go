@@ -9,9 +9,11 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/troupe-mq/troupe/actors"
+	"github.com/troupe-mq/troupe/cluster/link"
 	"github.com/troupe-mq/troupe/codec"
 )
 
@@ -152,6 +154,10 @@ func (l *linked) knock(ctx context.Context, a string) (*letIn, string, error) {
 	switch {
 	case err != nil && hopeless(err):
 		return nil, because(err), fmt.Errorf("join by %s: %w", a, err)
+	case errors.Is(err, link.ErrUntrusted):
+		return nil, because(err), codec.Errorf(codec.AuthFailed, "join by %s: %s", a, because(err))
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return nil, because(err) + ": start that broker, or correct --join", nil
 	case err != nil:
 		return nil, because(err), nil
 	case got.In != nil:
@@ -193,67 +199,5 @@ func (l *linked) goOn(ctx context.Context) error {
 		maps.Copy(first, *last)
 	}
 	l.peers.first(first)
-	return l.greet(ctx)
-}
-
-// greet lets the others know that this broker is there and where, and refuses to
-// start beside a cluster that it does not belong to.
-func (l *linked) greet(ctx context.Context) error {
-	soon, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	answered := 0
-	said := l.ask(soon, l.toGreet())
-	for _, a := range slices.Sorted(maps.Keys(said)) {
-		h := said[a]
-		switch s := h.standing; {
-		case s != nil && s.Stage == stageMember:
-			answered++
-			if other := l.keys.other(s.Keys); other != "" {
-				l.log("the gossip of two brokers does not meet", "because", fmt.Sprintf("the broker at %s %s", a, other))
-			}
-			l.peers.said(s.Member.Node, s.Member.Link)
-		case s != nil:
-			answered++
-			l.log("a broker of --join belongs to no cluster yet", "address", a, "node", string(s.Member.Node))
-		case hopeless(h.err) && slices.Contains(l.list, a):
-			return fmt.Errorf("data directory %s belongs to cluster %s: %w", l.cfg.Data, l.owner.Cluster, h.err)
-		}
-	}
-	if answered == 0 && len(l.list) > 0 {
-		l.log("none of --join answers; this data directory belongs to a cluster already, and goes on in it", "cluster", l.owner.Cluster.String(), "known", fmt.Sprint(l.peers.all()))
-	}
-	return nil
-}
-
-// toGreet are the addresses of --join and of all peers.
-func (l *linked) toGreet() []string {
-	all := slices.Concat(l.list, slices.Collect(maps.Values(l.peers.all())))
-	all = slices.DeleteFunc(all, func(a string) bool { return a == l.self.Address })
-	slices.Sort(all)
-	return slices.Compact(all)
-}
-
-// untilReady greets again and says for whom a broker waits while it starts.
-func (l *linked) untilReady(ctx context.Context) {
-	var t teller
-	for {
-		if pauseFor(ctx, 2*time.Second) != nil {
-			return
-		}
-		if l.owner != nil {
-			if err := l.greet(ctx); err != nil {
-				l.log("a broker of --join refuses this one", "error", err)
-			}
-		}
-		var wait []string
-		for _, p := range l.link.Status().Peers {
-			if p.Control.State != "up" {
-				wait = append(wait, fmt.Sprintf("node %q at %s (%s)", p.Node, p.Address, because(errors.New(p.Control.Trouble))))
-			}
-		}
-		if wait == nil {
-			wait = []string{"the others to agree on a leader"}
-		}
-		t.wait(l, "waits for a majority of the cluster", wait)
-	}
+	return l.goesOn(ctx)
 }

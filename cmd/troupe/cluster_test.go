@@ -217,7 +217,7 @@ func TestABrokerAloneIsJoined(t *testing.T) {
 func TestAJoinerWaits(t *testing.T) {
 	c := newCrowd(t, "n1", "n2")
 	two := c.start("n2", "--join", c.links["n1"])
-	two.logs(fmt.Sprintf(`waits to be let into a cluster" for="%s (nobody listens there`, c.links["n1"]))
+	two.logs(fmt.Sprintf(`waits to be let into a cluster" for="%s (nobody listens there: connect: connection refused: start that broker, or correct --join`, c.links["n1"]))
 	require.NoError(t, two.stop(), "it is stopped while it waits")
 	two = c.start("n2", "--join", c.links["n1"])
 	one := c.start("n1")
@@ -290,4 +290,56 @@ func TestAFoundingGoesOn(t *testing.T) {
 	two := c.start("n2", "--join", c.join)
 	require.Equal(t, rec.Cluster, one.isReady("cluster"))
 	require.Equal(t, rec.Cluster, two.isReady("cluster"))
+}
+
+// A copy of a data directory whose broker lives is turned away, ends, and the others
+// never go by what it says of itself: their letters would go to it.
+func TestACopyOfALiveBrokerEnds(t *testing.T) {
+	c := newCrowd(t, "n1", "n2", "n3")
+	brokers := map[string]*broker{}
+	for n := range c.links {
+		brokers[n] = c.start(n, "--join", c.join)
+	}
+	for _, b := range brokers {
+		b.isReady("cluster")
+	}
+	require.NoError(t, command("", "topic", "create", "log", "--replicas", "3", "--server", c.all()).failed)
+	c.wellAgain()
+	require.NoError(t, os.CopyFS(filepath.Join(c.dir, "copy"), os.DirFS(filepath.Join(c.dir, "n2"))))
+	c.place("copy")
+	clone := c.start("copy", "--node", "n2") // it knows the others from its directory
+	err := clone.ends()
+	require.ErrorContains(t, err, `CLONE: node "n2" is another process, at `+c.links["n2"])
+	require.ErrorContains(t, err, "stop one of the two")
+	for _, n := range []string{"n1", "n3"} {
+		known, err := readKept[map[codec.NodeID]string](osFS, filepath.Join(c.dir, n, peersName))
+		require.NoError(t, err)
+		require.Equal(t, c.links["n2"], (*known)["n2"], "where %s looks for it", n)
+	}
+	c.doors = map[string]string{"n1": c.doors["n1"], "n2": c.doors["n2"], "n3": c.doors["n3"]}
+	c.wellAgain()
+}
+
+// A broker that was removed ends, whether it runs or is started again, though those that
+// have let it go say nothing to it any more.
+func TestARemovedBrokerEnds(t *testing.T) {
+	c := newCrowd(t, "n1", "n2", "n3")
+	brokers := map[string]*broker{}
+	for n := range c.links {
+		brokers[n] = c.start(n, "--join", c.join)
+	}
+	c.place("n4")
+	brokers["n4"] = c.start("n4", "--join", c.links["n1"])
+	for _, b := range brokers {
+		b.isReady("cluster")
+	}
+	require.NoError(t, command("", "cluster", "remove", "n4", "--server", c.doors["n2"]).failed)
+	require.ErrorContains(t, brokers["n4"].ends(), `node "n4", which was removed from this cluster: start with an empty data directory`)
+	again := c.start("n4") // without --join: it knows the others
+	require.ErrorContains(t, again.ends(), `node "n4", which was removed from this cluster: start with an empty data directory`)
+	c.doors = map[string]string{"n1": c.doors["n1"]}
+	c.wellAgain()
+	for _, n := range []string{"n1", "n2", "n3"} {
+		require.NoError(t, brokers[n].stop())
+	}
 }

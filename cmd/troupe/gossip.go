@@ -123,8 +123,8 @@ func (l *linked) lookAround() {
 		return
 	}
 	for _, one := range m.Members() {
-		if one.Status == member.Alive && l.isPeer(one.Node) && one.Disk != (codec.UUID{}) {
-			l.peers.said(one.Node, one.Link)
+		if one.Status == member.Alive && one.Disk != (codec.UUID{}) {
+			_ = l.peers.met(one.Node, one.Disk, one.Link) // of one that was removed nothing is noted, and it hears so when it asks
 		}
 	}
 }

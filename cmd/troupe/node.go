@@ -111,6 +111,7 @@ func (n *node) startBroker(ctx context.Context, cfg *serveConfig, told *slog.Log
 	if err := l.belong(cluster); err != nil {
 		return err
 	}
+	l.during(func() { l.whileLonely(l.ctx) })
 	return l.startGossip()
 }
 

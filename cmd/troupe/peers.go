@@ -102,6 +102,27 @@ func (p *peers) said(node codec.NodeID, address string) {
 	p.again()
 }
 
+// met notes where a process of this cluster says that it is, or why it is none of it: its
+// disk is that of a node that was removed. Of a disk that is not its node's, as far as is
+// known here, nothing is noted.
+func (p *peers) met(node codec.NodeID, disk codec.UUID, address string) error {
+	p.mu.Lock()
+	s := p.state
+	_, known := p.known[node]
+	p.mu.Unlock()
+	if s != nil {
+		if err := s.Disowned(disk); err != nil {
+			return err
+		}
+		n := s.Nodes[node]
+		known = known && (n.Disk == disk || n.Disk == codec.UUID{})
+	}
+	if known {
+		p.said(node, address)
+	}
+	return nil
+}
+
 // changed notes the metadata. It does not wait.
 func (p *peers) changed(s *cluster.State) {
 	p.mu.Lock()

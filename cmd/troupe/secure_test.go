@@ -53,8 +53,18 @@ func TestAClusterWithCertificates(t *testing.T) {
 	other := newCrowd(t)
 	other.papers("n3")
 	strange := c.start("n3", append(other.shows("broker-n3"), "--join", in)...)
-	strange.logs(fmt.Sprintf("waits to be let into a cluster\" for=\"%s (its certificate is of an authority that this side does not know", in))
-	require.NoError(t, strange.stop())
+	require.ErrorContains(t, strange.ends(), fmt.Sprintf("AUTH_FAILED: join by %s: its certificate is of an authority that this side does not know: give both certificates of one", in))
+	knows := append(other.shows("broker-n3"), "--join", in)
+	knows[5] = filepath.Join(c.dir, "both.crt")
+	var both []byte
+	for _, dir := range []string{c.dir, other.dir} {
+		one, err := os.ReadFile(filepath.Join(dir, "certs", "ca.crt"))
+		require.NoError(t, err)
+		both = append(both, one...)
+	}
+	require.NoError(t, os.WriteFile(knows[5], both, 0o600))
+	strange = c.start("n3", knows...)
+	require.ErrorContains(t, strange.ends(), fmt.Sprintf("AUTH_FAILED: join by %s: it does not take this side's certificate: give both certificates of one authority", in))
 
 	keyed := append(c.shows("broker-n3"), "--join", in)
 	keyed[9] = filepath.Join(other.dir, "gossip.key")
