@@ -99,8 +99,12 @@ more. Its data directory never comes back; its name may, with an empty one.`,
 	return c
 }
 
-// viewWithin bounds how long one broker is asked.
-const viewWithin = 3 * time.Second
+// viewWithin is how long a broker may take to answer at all; topicsWithin then to
+// tell of all topics.
+const (
+	viewWithin   = 3 * time.Second
+	topicsWithin = time.Minute
+)
 
 // askCluster asks one broker of --server, then all of which it tells.
 func askCluster(c *cobra.Command, r *remote) (status clusterStatus, err error) {
@@ -109,7 +113,7 @@ func askCluster(c *cobra.Command, r *remote) (status clusterStatus, err error) {
 		return status, err
 	}
 	err = r.with(c, func(ctx context.Context, cl *client.Client) error {
-		first, err := look(ctx, cl)
+		first, err := look(ctx, ctx, cl)
 		if err != nil {
 			return err
 		}
@@ -148,35 +152,25 @@ func askNodes(ctx context.Context, to reach, first seen) (said map[codec.NodeID]
 }
 
 func lookAt(ctx context.Context, to reach) (seen, error) {
-	ctx, cancel := context.WithTimeout(ctx, viewWithin)
+	ctx, cancel := context.WithTimeout(ctx, topicsWithin)
 	defer cancel()
-	cl, err := to.dial(ctx)
+	soon, done := context.WithTimeout(ctx, viewWithin)
+	defer done()
+	cl, err := to.dial(soon)
 	if err != nil {
 		return seen{}, err
 	}
 	defer cl.Close()
-	return look(ctx, cl)
+	return look(soon, ctx, cl)
 }
 
-func look(ctx context.Context, cl *client.Client) (s seen, err error) {
-	if s.view, err = cl.Cluster(ctx); err != nil {
+// look asks a broker how it is, which it is to answer soon, and for all topics.
+func look(soon, ctx context.Context, cl *client.Client) (s seen, err error) {
+	if s.view, err = cl.Cluster(soon); err != nil {
 		return s, err
 	}
-	m, err := cl.Metadata(ctx)
-	if err != nil {
-		return s, err
-	}
-	for _, t := range m.Topics {
-		d, err := cl.DescribeTopic(ctx, t.Topic)
-		if codec.CodeOf(err) == codec.UnknownTopic {
-			continue // deleted meanwhile
-		}
-		if err != nil {
-			return s, err
-		}
-		s.topics = append(s.topics, d)
-	}
-	return s, nil
+	s.topics, err = describeAll(ctx, cl)
+	return s, err
 }
 
 func showCluster(s streams, output string, c clusterStatus) error {

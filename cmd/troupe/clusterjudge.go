@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -28,6 +29,7 @@ type clusterStatus struct {
 	single     []codec.Topic    // topics with one copy
 	voters     []codec.NodeID   // of the metadata
 	silent     map[codec.NodeID]string
+	said       map[codec.NodeID]seen
 }
 
 type nodeStatus struct {
@@ -52,15 +54,15 @@ type partitionsStatus struct {
 // silent are those that did not answer, and why.
 func judge(first codec.NodeID, said map[codec.NodeID]seen, silent map[codec.NodeID]string) clusterStatus {
 	v := said[first].view
-	c := clusterStatus{Cluster: v.Cluster.String(), Controller: controller(said, first), Says: []string{}, silent: silent}
+	c := clusterStatus{Cluster: v.Cluster.String(), Controller: controller(said, first), Says: []string{}, silent: silent, said: said}
 	at := map[codec.NodeID]int{}
 	for _, n := range v.Nodes {
 		s := nodeStatus{Node: n.Node, State: string(n.State), Address: n.Address, Link: n.Link, Rack: n.Rack, Votes: n.Votes}
-		if _, answers := said[n.Node]; !answers && (silent[n.Node] != "" || !n.Heard) && n.State == codec.NodeActive {
+		if _, answers := said[n.Node]; !answers && !n.Heard && silent[n.Node] == "" {
+			silent[n.Node] = orUnknown(n.Trouble)
+		}
+		if c.gone(n.Node) && n.State == codec.NodeActive {
 			s.State = "down"
-			if silent[n.Node] == "" {
-				silent[n.Node] = n.Trouble
-			}
 		}
 		if n.Votes {
 			c.voters = append(c.voters, n.Node)
@@ -69,23 +71,30 @@ func judge(first codec.NodeID, said map[codec.NodeID]seen, silent map[codec.Node
 		c.Nodes = append(c.Nodes, s)
 	}
 	c.sayNodes()
-	c.partitions(first, said, at)
+	c.sayDeaf()
+	c.partitions(first, at)
 	if !c.wrong {
-		c.Says = append(c.Says, fmt.Sprintf("all is well: %s, %s", plural(len(c.Nodes), "broker answers", "brokers answer"), plural(c.Partitions.Total, "partition has its leader and its copies", "partitions have their leaders and their copies")))
+		c.Says = append(c.Says, fmt.Sprintf("all is well: %s, %s", plural(len(said), "broker answers", "brokers answer"), plural(c.Partitions.Total, "partition has its leader and its copies", "partitions have their leaders and their copies")))
 	}
 	c.sayHints()
 	return c
 }
 
-// controller is who leads the metadata: whoever says so of itself knows best.
+// gone says whether a broker did not answer, though it was asked, or whoever was asked
+// does not hear it either.
+func (c *clusterStatus) gone(n codec.NodeID) bool { return c.silent[n] != "" }
+
+// controller is who leads the metadata: whoever says so of itself knows best; of two, one
+// has not heard yet that it does no more.
 func controller(said map[codec.NodeID]seen, first codec.NodeID) codec.NodeID {
-	for name, s := range said {
-		if s.view.Controller == name {
+	lead := said[first].view.Controller
+	if v := said[lead].view; v.Node == "" || v.Controller == lead {
+		return lead // or it does not answer us, and may answer others
+	}
+	for _, name := range slices.Sorted(maps.Keys(said)) {
+		if said[name].view.Controller == name {
 			return name
 		}
-	}
-	if lead := said[first].view.Controller; said[lead].view.Node == "" {
-		return lead // it does not answer us, and may answer others
 	}
 	return ""
 }
@@ -97,22 +106,27 @@ func (c *clusterStatus) trouble(format string, args ...any) {
 
 // sayNodes says who does not answer, and what that means for the metadata.
 func (c *clusterStatus) sayNodes() {
-	down := []codec.NodeID{}
+	lost := 0
+	for _, v := range c.voters {
+		if c.gone(v) {
+			lost++
+		}
+	}
+	page := "if its disk is lost, see \"replacing a dead broker\" in OPERATIONS.md"
+	if 2*lost >= len(c.voters) {
+		page = "if its disk is lost, see \"losing a majority\" in OPERATIONS.md"
+	}
 	for _, n := range c.Nodes {
 		switch n.State {
 		case "down":
-			down = append(down, n.Node)
-			c.trouble("broker %s does not answer (%s): start it again; if its disk is lost, see \"replacing a dead broker\" in OPERATIONS.md", n.Node, orUnknown(c.silent[n.Node]))
+			c.trouble("broker %s does not answer (%s): start it again; %s", n.Node, c.silent[n.Node], page)
 		case string(codec.NodeJoining):
 			c.Says = append(c.Says, fmt.Sprintf("broker %s was let in and has not come yet: start it, or remove it with troupe cluster remove %s", n.Node, n.Node))
 		case string(codec.NodeLeaving):
 			c.Says = append(c.Says, fmt.Sprintf("broker %s is being removed", n.Node))
 		}
-	}
-	lost := 0
-	for _, v := range c.voters {
-		if slices.Contains(down, v) {
-			lost++
+		if n.Address == "" && n.State == string(codec.NodeActive) {
+			c.trouble("broker %s does not say where clients reach it, so they cannot use what it leads, and it was not asked: start it with --advertise HOST:PORT", n.Node)
 		}
 	}
 	switch {
@@ -123,66 +137,28 @@ func (c *clusterStatus) sayNodes() {
 	}
 }
 
-// partitions counts leaders and copies. Of each partition its leader knows most.
-func (c *clusterStatus) partitions(first codec.NodeID, said map[codec.NodeID]seen, at map[codec.NodeID]int) {
-	type key struct {
-		topic codec.Topic
-		n     codec.Partition
-	}
-	leads := map[key]codec.PartitionDescription{}
-	for name, s := range said {
-		for _, t := range s.topics {
-			for _, p := range t.Partitions {
-				if i, ok := at[name]; ok && slices.Contains(p.Replicas, name) {
-					c.Nodes[i].Bytes += p.Bytes
-				}
-				if p.Leader == name {
-					leads[key{t.Topic, p.Partition}] = p
+// sayDeaf says which of those that answer do not hear each other.
+func (c *clusterStatus) sayDeaf() {
+	for _, n := range c.Nodes {
+		if _, answers := c.said[n.Node]; !answers {
+			continue
+		}
+		var deaf []codec.NodeID
+		why := ""
+		for _, name := range slices.Sorted(maps.Keys(c.said)) {
+			for _, other := range c.said[name].view.Nodes {
+				if other.Node == n.Node && other.Node != name && !other.Heard {
+					deaf, why = append(deaf, name), orUnknown(other.Trouble)
 				}
 			}
 		}
-	}
-	var leaderless, lacking []string
-	for _, t := range said[first].topics {
-		for _, p := range t.Partitions {
-			c.Partitions.Total++
-			for _, r := range p.Replicas {
-				if i, ok := at[r]; ok {
-					c.Nodes[i].Replicas++
-				}
-			}
-			if len(p.Replicas) == 1 && p.Partition == 0 {
-				c.single = append(c.single, t.Topic)
-			}
-			lead, ok := leads[key{t.Topic, p.Partition}]
-			if !ok {
-				leaderless = append(leaderless, fmt.Sprintf("%s/%d on %s", t.Topic, p.Partition, names(p.Replicas)))
-				continue
-			}
-			c.Nodes[at[lead.Leader]].Leaders++
-			if missing := without(lead.Replicas, c.answering(lead.InSync, at)); len(missing) > 0 {
-				lacking = append(lacking, fmt.Sprintf("%s/%d lacks %s", t.Topic, p.Partition, names(missing)))
-			}
+		switch {
+		case len(deaf) == 1:
+			c.trouble("%s does not hear %s, which answers (%s): look at the network between their links, and at the log of both", deaf[0], n.Node, why)
+		case len(deaf) > 1:
+			c.trouble("%s do not hear %s, which answers (%s): look at the network between their links, and at the log of %s", names(deaf), n.Node, why, n.Node)
 		}
 	}
-	c.Partitions.Leaderless, c.Partitions.UnderReplicated = len(leaderless), len(lacking)
-	if len(leaderless) > 0 {
-		c.trouble("%s no leader and nothing can be written or is found there: most of its copies have to be up; the first is %s", plural(len(leaderless), "partition has", "partitions have"), leaderless[0])
-	}
-	if len(lacking) > 0 {
-		c.trouble("%s fewer copies up to date than there should be, and nothing is lost: they catch up by themselves when their broker is back; the first is %s", plural(len(lacking), "partition has", "partitions have"), lacking[0])
-	}
-}
-
-// answering are those of some nodes that are not down: a leader takes one that has just
-// died for a copy for a while yet.
-func (c *clusterStatus) answering(some []codec.NodeID, at map[codec.NodeID]int) (up []codec.NodeID) {
-	for _, n := range some {
-		if i, ok := at[n]; ok && c.Nodes[i].State != "down" {
-			up = append(up, n)
-		}
-	}
-	return up
 }
 
 // sayHints says what is not wrong, and should be known.

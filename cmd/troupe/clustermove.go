@@ -23,8 +23,8 @@ func newClusterMove(s streams) *cobra.Command {
 		Use: "move TOPIC/PARTITION", Short: "Move a replica from one broker to another", Args: cobra.ExactArgs(1),
 		Example: "  troupe cluster move bookings/0 --from n3 --to n4",
 		Long: `Move a replica of a partition from one broker to another. It is done when the log
-has been copied: troupe topic describe shows the replicas. The broker that it goes
-away from may be dead. With --to alone the partition gets a replica more, with
+has been copied: then troupe topic describe shows the new replica IN SYNC, and troupe
+cluster status lacks none. The broker that it goes away from may be dead. With --to alone the partition gets a replica more, with
 --from alone one less.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			tp, err := parsePartition(args[0])
@@ -71,7 +71,7 @@ func (m clusterMove) do(ctx context.Context, s streams, cl *client.Client, tp co
 	if err := cl.ChangeReplicas(ctx, tp, nodes); err != nil {
 		return err
 	}
-	return tell(s, "%s is going to be on %v: troupe topic describe %s shows when it is\n", tp, nodes, tp.Topic)
+	return tell(s, "%s is going to be on %v: it is when troupe topic describe %s shows them in sync\n", tp, nodes, tp.Topic)
 }
 
 // moved is where replicas are to be. One that takes another's place takes its rank

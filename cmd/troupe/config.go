@@ -155,10 +155,18 @@ func (c *serveConfig) checkLink() error {
 		return usagef("--link %q: want HOST:PORT, such as %s", at, linkDefault)
 	case c.AdvertiseLink == "" && isWildcard(host):
 		return usagef("--link %s does not say where others reach it: add --advertise-link HOST:PORT", at)
+	case c.Advertise == "" && c.anywhere():
+		return usagef("--listen %s does not say where clients reach this broker, and the others of its cluster have to send them to it: add --advertise HOST:PORT", c.Listen)
 	case c.TLSCert == "" && !c.Insecure && !isLoopback(host):
 		return usagef("--link %s can be reached by others: give --tls-cert, --tls-key and --tls-ca (see troupe certs), use 127.0.0.1, or say --insecure", at)
 	}
 	return c.checkGossip()
+}
+
+// anywhere says whether clients come in at every address of this machine.
+func (c *serveConfig) anywhere() bool {
+	host, _, err := net.SplitHostPort(c.Listen)
+	return err == nil && isWildcard(host)
 }
 
 // alone refuses what only means something with a link.

@@ -102,7 +102,7 @@ var hints = map[codec.Code]string{
 	codec.UnknownTopic: "troupe topic list shows those there are, troupe topic create makes one",
 	codec.TopicExists:  "troupe topic describe shows it, troupe topic alter changes it",
 	codec.Unknown:      "it may or may not have been carried out: look before doing it again",
-	codec.Unavailable:  "is the broker still running?",
+	codec.Unavailable:  "troupe cluster status says what is wrong",
 	codec.Stopping:     "wait until the broker is back",
 	codec.DiskFull:     "make room: trim a topic, lower its retention or grow the disk",
 	codec.DiskFailed:   "the broker's log says more; replace the disk, or restart the broker once the cause is known",

@@ -84,6 +84,7 @@ func TestWrongUsage(t *testing.T) {
 		{"serve --join n1", 2, "--join \"n1\": want HOST:PORT of a broker's link, such as 127.0.0.1:9651, or several with commas between them"},
 		{"serve --tls-cert f", 2, "--tls-key, --tls-ca is missing: TLS wants --tls-cert, --tls-key and --tls-ca, see troupe certs"},
 		{"serve --link 0.0.0.0:9651", 2, "--link 0.0.0.0:9651 does not say where others reach it: add --advertise-link HOST:PORT"},
+		{"serve --listen 0.0.0.0:9650 --insecure --link 127.0.0.1:9651", 2, "--listen 0.0.0.0:9650 does not say where clients reach this broker, and the others of its cluster have to send them to it: add --advertise HOST:PORT"},
 		{"serve --link 10.0.0.1:9651", 2, "--link 10.0.0.1:9651 can be reached by others: give --tls-cert, --tls-key and --tls-ca (see troupe certs), use 127.0.0.1, or say --insecure"},
 		{"serve --gossip 127.0.0.1:9652", 2, "--gossip without a link: add --link HOST:PORT, or --join"},
 		{"serve --dta x", 2, "unknown flag: --dta: did you mean --data? See troupe serve --help"},
