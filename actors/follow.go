@@ -37,6 +37,7 @@ func (p *Partition) follow(role replica.Role) {
 	}
 	p.serving = false
 	p.pub.inSync.Store(nil)
+	p.pub.edge.Store(nil)
 	if !p.replicated() {
 		return
 	}

@@ -47,6 +47,7 @@ func (p *Partition) handTo(id codec.ReplicaID) {
 		return
 	}
 	p.handing = handing{to: id}
+	p.pub.edge.Store(nil)
 	p.handOn()
 }
 

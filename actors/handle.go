@@ -30,6 +30,10 @@ type Handle struct {
 	inSync  atomic.Pointer[[]codec.NodeID] // as the leader sees it; nil elsewhere
 	ticking atomic.Bool                    // a tick stands in the mailbox
 
+	end     atomic.Int64         // behind the last record that this replica has, committed or not
+	edge    atomic.Pointer[edge] // that was found last in this leadership
+	seeking atomic.Bool          // it is being found
+
 	here atomic.Int64 // batches that were let in here and are not answered
 
 	closing atomic.Bool // a close was asked for; the actor may restart meanwhile
@@ -182,8 +186,13 @@ func (h *Handle) Read(dst []byte, offset codec.Offset, maxBytes int) ([]byte, er
 		if err != nil {
 			return dst, err
 		}
-		if hw := v.HighWatermark(); offset > hw && h.leads() {
-			return dst, codec.Errorf(codec.OffsetOutOfRange, "offset %d is above the end of the log, %d", offset, hw)
+		if offset > v.HighWatermark() {
+			if h.view.Load() != v {
+				continue
+			}
+			if err := h.beyond(offset); err != nil {
+				return dst, err
+			}
 		}
 		out, err := v.Read(dst, offset, maxBytes)
 		if errors.Is(err, wal.ErrGone) && h.view.Load() != v {
@@ -208,8 +217,8 @@ func (h *Handle) Cut() error {
 	return nil
 }
 
-// leads says that this replica leads and knows what is committed, so that the
-// end of its view is the end of the log and not only of what it has heard.
+// leads says that this replica leads, for all that it knows, and that it knew what was
+// committed when it began to.
 func (h *Handle) leads() bool {
 	s := h.state.Load()
 	return s.open && s.leader

@@ -120,6 +120,8 @@ func (p *Partition) opened(m *opened) {
 	p.disk.log, p.disk.index, p.disk.opening = m.found.Log, m.found.Index, nil
 	p.disk.index.SetStart(m.start)
 	p.sick, p.trouble, p.serving, p.wrote = codec.OK, nil, false, true
+	p.pub.edge.Store(nil)
+	p.pub.seeking.Store(false) // whoever sought it before is gone
 	if err := p.begin(m); err != nil {
 		p.quarantine(err)
 		return

@@ -137,6 +137,8 @@ func (p *Partition) receive(c actor.Context) {
 		p.relinquish()
 	case *stepOver:
 		p.stepOver(m)
+	case *findEdge:
+		p.findEdge(m)
 	case *inspect:
 		p.inspect(m)
 	case stand:
@@ -169,6 +171,9 @@ func (p *Partition) post(m any) { p.house.send(p.self, m) }
 
 // carryOut does what the mind asks for.
 func (p *Partition) carryOut(e replica.Effects) {
+	if p.mind != nil {
+		p.pub.end.Store(int64(p.mind.Next())) // before anybody hears of it
+	}
 	for _, a := range e.Appends {
 		p.persist(a)
 	}
@@ -234,6 +239,10 @@ func (p *Partition) applyOne(e *replica.Entry) {
 func (p *Partition) answer(list []replica.Answer) {
 	for i := range list {
 		a := &list[i]
+		if _, is := a.Token.(*findEdge); is {
+			p.foundEdge(a.Err)
+			continue
+		}
 		if a.Err == nil && a.Index == 0 {
 			p.house.seen(SeenDuplicate)
 		} else if codec.CodeOf(a.Err) == codec.Unknown {

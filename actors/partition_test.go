@@ -460,6 +460,22 @@ func TestAReadAboveTheEndIsOutOfRange(t *testing.T) {
 	s.end()
 }
 
+// What a leader has and does not show yet is above the end for nobody: it has told others
+// that it is committed before.
+func TestAReadOfWhatALeaderDoesNotShowYetComesAgain(t *testing.T) {
+	s := newStage(t, settings{})
+	require.NoError(t, s.open())
+	require.NoError(t, s.produce(batchOf(t, 5, 100)).err)
+	five := s.handle.view.Load()
+	require.NoError(t, s.produce(batchOf(t, 5, 100)).err)
+	s.handle.view.Store(five)
+	for offset, want := range map[codec.Offset]codec.Code{5: codec.OK, 6: codec.OffsetNotAvailable, 10: codec.OffsetNotAvailable, 11: codec.OffsetOutOfRange} {
+		_, err := s.handle.Read(nil, offset, 1000)
+		require.Equal(t, want, codec.CodeOf(err), "offset %d: %v", offset, err)
+	}
+	s.end()
+}
+
 // A hundred thousand readers at the tail leave at once, and the partition
 // goes on meanwhile.
 func TestManyWhoWaitLeaveAtOnce(t *testing.T) {

@@ -43,6 +43,7 @@ var mutants = map[string]string{
 	"finished-too-early":        "a change counts as finished at its first step",
 	"joins-as-founder":          "a newcomer begins with the members as they are, as the first ones did",
 	"conf-applied-again":        "a configuration that came with a snapshot is applied again from the log",
+	"end-of-a-stale-leader":     "a leader says that an offset is above the end of its log, and has not asked whether it still leads",
 	"gap-of-a-stale-leader":     "a leader says that a sequence is missing, and has not asked whether it still leads",
 	"one-commit-for-all":        "heartbeats that travel together carry the commit index of the first",
 	"epoch-not-looked-at":       "a batch of an older epoch of a producer is taken",

@@ -15,6 +15,10 @@ type doubt struct {
 	err    error
 }
 
+// Confirm answers token when a majority has said, from now on, that this replica still
+// leads; otherwise with a code. It has to lead, and to have committed.
+func (m *Mind) Confirm(token any) { m.confirm(token, nil) }
+
 // confirm answers token with err when a majority has said, from now on, that this
 // replica still leads (raft's ReadIndex); otherwise with a code that says to ask
 // again.

@@ -45,6 +45,7 @@ var likely = map[string][]string{
 	"finished-too-early":        {"s18-moves"},
 	"joins-as-founder":          {"s18-moves"},
 	"conf-applied-again":        {"s18-moves"},
+	"end-of-a-stale-leader":     {"s04-minority-with-the-old-leader", "s15-pause"},
 	"gap-of-a-stale-leader":     {"s04-minority-with-the-old-leader", "s15-pause"},
 	"one-commit-for-all":        {"s01-leader-killed", "s08-lossy-links"},
 	"epoch-not-looked-at":       {"s21-retries"},

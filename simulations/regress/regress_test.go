@@ -48,6 +48,7 @@ var clusterBugs = []cluster{
 	{"s23-members-come-and-go", 1012, "a snapshot of the metadata was durable before the configuration that was decided before it, which was missing for ever after a crash", "simulations/world: TestASnapshotIsNotAheadOfItsConfiguration"},
 	{"swarm", 710006, "a broker came back with metadata of before a topic was deleted, made a replica of it again, and kept its directory for ever", "the seed"},
 	{"s26-crash-upon-crash", 3, "a quarantined replica of a log to which nothing was written was counted as in sync for ever", "simulations/world: TestAQuarantinedReplicaSendsItsReadersElsewhere"},
+	{"s15-pause", 1, "a leader that was deposed and had not heard of it told a reader that where it had come to elsewhere is above the end of the log", "simulations/world: readers of every scenario, who go on at another replica, and the mutant end-of-a-stale-leader"},
 }
 
 func TestBugsOfClustersStayFound(t *testing.T) {

@@ -166,7 +166,13 @@ func (c *Cluster) readSome(n *Node, h *actors.Handle, log codec.TopicPartition, 
 		p = &place{c.story.newSession(name), start + codec.Offset(c.chance.Int64N(int64(high-start)))}
 		places[log] = p
 	}
-	// This replica may be behind where another was: then there is nothing.
+	// This replica may be behind where another was: then there is nothing yet.
+	if p.next > high {
+		if _, err := h.Read(nil, p.next, readAtOnce); errors.Is(err, codec.E(codec.OffsetOutOfRange)) {
+			c.fail(fmt.Errorf("%s at %s has read all below %d, and is told: %w", p.session, n.Name(), p.next, err))
+		}
+		return
+	}
 	if p.next, err = c.readAll(h, log, p.session, p.next, min(high, p.next+readAtOnce)); err != nil {
 		delete(places, log)
 	}
