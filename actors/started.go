@@ -2,6 +2,7 @@ package actors
 
 import (
 	"slices"
+	"time"
 
 	"github.com/troupe-mq/troupe/cluster"
 	"github.com/troupe-mq/troupe/codec"
@@ -75,15 +76,48 @@ func (k *keeper) metadataServes() bool {
 	return t.err == nil && k.registered || (c == codec.DiskFull || c == codec.Overloaded) && k.published.Load() != nil
 }
 
+// leadersWithin is how long a start waits for leaders of partitions that are open here.
+// With most of one's replicas away it has none for as long as they are, and what else
+// lives here is not to be away with it.
+const leadersWithin = codec.Millis(10_000)
+
+// startYet has the keeper see whether the broker has started.
+type startYet struct{}
+
+// allOpen says whether each partition here has reported; in the end it is enough that
+// those without a leader are open.
 func (k *keeper) allOpen() bool {
 	s := k.published.Load()
 	if s == nil || s.Cluster == (codec.UUID{}) || !k.metadataServes() {
 		return false
 	}
-	for name := range s.Topics {
-		if done, _ := k.topicOpen(name); !done {
-			return false
+	led := true
+	for _, t := range s.Topics {
+		for _, p := range t.Partitions {
+			if !slices.ContainsFunc(p.Replicas, func(r cluster.Replica) bool { return r.Node == k.house.node }) {
+				continue // others see to it
+			}
+			switch t := k.kept[p.Group]; {
+			case t == nil || t.phase < opening || t.phase == opening && !t.handle.state.Load().open:
+				return false
+			case t.phase == opening:
+				led = false
+			}
 		}
 	}
+	return led || k.waitedForLeaders()
+}
+
+// waitedForLeaders says whether leaders were waited for for long enough.
+func (k *keeper) waitedForLeaders() bool {
+	now := k.house.clock.Now()
+	if k.unled == 0 {
+		k.unled = now
+		k.house.clock.After(time.Duration(leadersWithin)*time.Millisecond, func() { k.post(startYet{}) })
+	}
+	if now-k.unled < leadersWithin {
+		return false
+	}
+	k.house.log.Warn("the broker starts, though partitions have no leader")
 	return true
 }
