@@ -33,10 +33,16 @@ func refusal(self Self, life uint64, c claim) *codec.Error {
 		return codec.Errorf(codec.WrongNode, "node %q is here, and %q was dialled: correct the address of that one", self.Node, c.To)
 	case c.Purpose == codec.PurposeService:
 		return c.attaches(self)
-	case c.Node == self.Node && c.Life != life:
+	case c.Node == self.Node && c.Life != life && c.sameCluster(self):
 		return codec.Errorf(codec.Clone, "this is node %q as well, with disk %s: give one of the two a name and a data directory of its own", self.Node, self.Disk)
 	}
 	return c.stranger(self)
+}
+
+// sameCluster says that the two are of one cluster, or may come to be.
+func (c claim) sameCluster(self Self) bool {
+	none := codec.UUID{}
+	return c.Cluster == self.Cluster || c.Cluster == none || self.Cluster == none
 }
 
 // attaches is what there is between a service and this broker's cluster. One that does

@@ -412,3 +412,19 @@ func TestWhoDialsTheClientsPort(t *testing.T) {
 	_, err = Caller{Name: "billing", TLS: a.credentials(codec.RoleService, "billing")}.Attach(t.Context(), secure.Addr().String())
 	require.ErrorContains(t, err, "no link is there: clients are at one port, and links at another, 9651 by default")
 }
+
+// A broker of another cluster that has the same name is no clone of this one: who dials a
+// place where it once had a peer must not end for it.
+func TestANamesakeOfAnotherClusterIsNoClone(t *testing.T) {
+	play(t, func(t *testing.T, s *troupe) {
+		s.start("n2", func(c *Config) {
+			c.Self.Cluster, c.Answer = codec.UUID{8}, func(_ Peer, q []byte) []byte { return q }
+		})
+		self := Self{Cluster: ours, Node: "n2", Disk: codec.UUID{5}, Address: "elsewhere:9651"}
+		_, _, err := Asker{Self: self, Life: 3, Dial: s.net.dialFrom("elsewhere")}.Question(t.Context(), addressOf("n2"), []byte("?"))
+		require.Equal(t, codec.OtherCluster, codec.CodeOf(err), "%v", err)
+		self.Cluster = codec.UUID{}
+		_, _, err = Asker{Self: self, Life: 3, Dial: s.net.dialFrom("elsewhere")}.Question(t.Context(), addressOf("n2"), []byte("?"))
+		require.Equal(t, codec.Clone, codec.CodeOf(err), "who wants to join there has to have another name: %v", err)
+	})
+}

@@ -30,10 +30,13 @@ const (
 // answer is one: where the broker stands, always; and to who asks to be let in, as
 // what it is, or why it is not.
 type answer struct {
-	Standing *standing  `json:"standing"`
-	In       *letIn     `json:"in,omitempty"`
-	Code     codec.Code `json:"code,omitempty"`
-	Message  string     `json:"message,omitempty"`
+	Standing *standing `json:"standing"`
+	// Reached are others of the cluster and where they are, to who is of it: those that
+	// are spoken with now.
+	Reached map[codec.NodeID]string `json:"reached,omitempty"`
+	In      *letIn                  `json:"in,omitempty"`
+	Code    codec.Code              `json:"code,omitempty"`
+	Message string                  `json:"message,omitempty"`
 }
 
 // letIn is what a node that is let into a cluster has to know.
@@ -86,6 +89,8 @@ func (l *linked) answer(from link.Peer, p []byte) []byte {
 	if s := l.stands.Load(); s.Stage == stageMember && from.Cluster.String() == s.Cluster {
 		if no := l.peers.met(from.Node, from.Disk, from.Address); no != nil {
 			err = no
+		} else {
+			a.Reached = l.reached()
 		}
 	}
 	var coded *codec.Error
@@ -97,6 +102,17 @@ func (l *linked) answer(from link.Peer, p []byte) []byte {
 		panic("troupe: marshal an answer: " + err.Error())
 	}
 	return said
+}
+
+// reached are the peers that are spoken with now, and where.
+func (l *linked) reached() map[codec.NodeID]string {
+	all := map[codec.NodeID]string{}
+	for _, p := range l.link.Status().Peers {
+		if p.Control.State == link.Up {
+			all[p.Node] = p.Address
+		}
+	}
+	return all
 }
 
 // admit has a node let in; nothing and no error from a broker that cannot yet.

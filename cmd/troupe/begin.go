@@ -107,7 +107,7 @@ func (l *linked) ask(ctx context.Context, all []string) map[string]heard {
 			got, err := l.question(ctx, a, question{Ask: askStanding})
 			h := heard{err: err}
 			if err == nil {
-				h.standing = got.Standing
+				h.standing, h.reached = got.Standing, got.Reached
 			}
 			mu.Lock()
 			defer mu.Unlock()

@@ -256,7 +256,7 @@ func TestWhoIsRefused(t *testing.T) {
 	require.NoError(t, lone.stop())
 	renamed := c.start("x", "--join", c.links["n1"])
 	require.Equal(t, id, renamed.isReady("cluster"), "after all that the directory can still be let in")
-	again := c.start("x", "--link", closedPort(t), "--listen", "127.0.0.1:0", "--join", c.links["n1"])
+	again := c.start("x", "--link", closedPort(t), "--listen", closedPort(t), "--join", c.links["n1"])
 	require.ErrorContains(t, again.ends(), "is a broker running on this directory?")
 }
 
@@ -342,4 +342,32 @@ func TestARemovedBrokerEnds(t *testing.T) {
 	for _, n := range []string{"n1", "n2", "n3"} {
 		require.NoError(t, brokers[n].stop())
 	}
+}
+
+// All three brokers are started again, two of them at other addresses: the third is told
+// both, and tells them of each other.
+func TestTwoThatMoveFindEachOther(t *testing.T) {
+	c := newCrowd(t, "n1", "n2", "n3")
+	brokers := map[string]*broker{}
+	for n := range c.links {
+		brokers[n] = c.start(n, "--join", c.join)
+	}
+	for _, b := range brokers {
+		b.isReady("cluster")
+	}
+	require.NoError(t, command("", "topic", "create", "log", "--replicas", "3", "--partitions", "3", "--server", c.all()).failed)
+	for range 2 {
+		for n := range c.links {
+			require.NoError(t, brokers[n].stop())
+		}
+		c.place("n1")
+		c.place("n3")
+		for n := range c.links {
+			brokers[n] = c.start(n) // without --join: it knows where n2 is
+		}
+		for n := range c.links {
+			brokers[n].isReady("cluster")
+		}
+	}
+	c.wellAgain()
 }

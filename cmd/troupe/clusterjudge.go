@@ -125,8 +125,8 @@ func (c *clusterStatus) sayNodes() {
 		case string(codec.NodeLeaving):
 			c.Says = append(c.Says, fmt.Sprintf("broker %s is being removed", n.Node))
 		}
-		if n.Address == "" && n.State == string(codec.NodeActive) {
-			c.trouble("broker %s does not say where clients reach it, so they cannot use what it leads, and it was not asked: start it with --advertise HOST:PORT", n.Node)
+		if n.Address == "" && n.State == string(codec.NodeActive) && len(c.Nodes) > 1 {
+			c.sayNowhere(n)
 		}
 	}
 	switch {
@@ -134,6 +134,18 @@ func (c *clusterStatus) sayNodes() {
 		c.trouble("nobody leads the metadata, so topics cannot be changed and leaders are found late: most of %s have to be up", names(c.voters))
 	case lost > 0 && 2*(len(c.voters)-lost-1) <= len(c.voters):
 		c.trouble("one more of %s may not be lost: then nobody could lead the metadata", names(c.voters))
+	}
+}
+
+// sayNowhere says of a broker of several why clients are not sent to it.
+func (c *clusterStatus) sayNowhere(n nodeStatus) {
+	switch _, answers := c.said[n.Node]; {
+	case n.Link == "": // it has not registered
+		c.trouble("broker %s is about to start", n.Node)
+	case answers:
+		c.trouble("broker %s does not say where clients reach it, so they cannot use what it leads: start it with --advertise HOST:PORT", n.Node)
+	default:
+		c.trouble("broker %s does not say where clients reach it, so they cannot use what it leads, and it was not asked: start it with --advertise HOST:PORT", n.Node)
 	}
 }
 

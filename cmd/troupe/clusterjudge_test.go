@@ -16,7 +16,7 @@ func TestWhatStatusSays(t *testing.T) {
 	view := func(of codec.NodeID, lead codec.NodeID, change func([]codec.ClusterNode)) codec.ClusterView {
 		v := codec.ClusterView{Cluster: codec.UUID{1}, Node: of, Controller: lead}
 		for _, n := range three {
-			v.Nodes = append(v.Nodes, codec.ClusterNode{Node: n, Address: string(n) + ":9650", State: codec.NodeActive, Votes: true, Heard: true})
+			v.Nodes = append(v.Nodes, codec.ClusterNode{Node: n, Address: string(n) + ":9650", Link: string(n) + ":9651", State: codec.NodeActive, Votes: true, Heard: true})
 		}
 		if change != nil {
 			change(v.Nodes)
@@ -42,6 +42,7 @@ func TestWhatStatusSays(t *testing.T) {
 	deafer["n2"] = seen{view("n2", "n1", func(n []codec.ClusterNode) { n[2].Heard, n[2].Trouble = false, "a cut" }), good}
 	noAddress := all("n1", topic("n3", three, three...), "n3")
 	noAddress["n1"] = seen{view("n1", "n1", func(n []codec.ClusterNode) { n[2].Address = "" }), topic("n3", three, three...)}
+	alone := map[codec.NodeID]seen{"n1": {codec.ClusterView{Node: "n1", Controller: "n1", Nodes: []codec.ClusterNode{{Node: "n1", State: codec.NodeActive, Votes: true, Heard: true}}}, topic("n1", three[:1], "n1")}}
 	leaves := all("n1", good, "n3")
 	leaves["n1"] = seen{view("n1", "n1", func(n []codec.ClusterNode) { n[2].State = codec.NodeLeaving }), good}
 	good[0].Partitions[0].Epoch = 2
@@ -61,6 +62,7 @@ func TestWhatStatusSays(t *testing.T) {
 		"one is deaf":   {deaf, nil, true, []string{"n1 does not hear n3, which answers (a cut): look at the network between their links"}},
 		"two are deaf":  {deafer, nil, true, []string{"n1, n2 do not hear n3, which answers (a cut): look at the network between their links, and at the log of n3"}},
 		"no address":    {noAddress, nil, true, []string{"broker n3 does not say where clients reach it", "start it with --advertise HOST:PORT"}},
+		"alone":         {alone, nil, false, []string{"all is well: 1 broker answers"}},
 		"leaves, dead":  {leaves, map[codec.NodeID]string{"n3": "timeout"}, true, []string{"broker n3 is being removed", "one more of n1, n2, n3 may not be lost"}},
 		"two who lead":  {two, nil, false, []string{"all is well: 3 brokers answer"}},
 		"one copy":      {all("n1", topic("n1", three[:1], "n1")), nil, false, []string{"all is well", "1 topic has one copy of each record", "the first is t"}},

@@ -163,7 +163,8 @@ func (c *serveConfig) checkLink() error {
 	return c.checkGossip()
 }
 
-// anywhere says whether clients come in at every address of this machine.
+// anywhere says whether clients come in at every address of this machine. (Port 0, which
+// is for trials, is let pass: cluster status says what comes of it.)
 func (c *serveConfig) anywhere() bool {
 	host, _, err := net.SplitHostPort(c.Listen)
 	return err == nil && isWildcard(host)

@@ -81,6 +81,7 @@ type standing struct {
 // heard is what came of asking an address: a standing, or why there is none.
 type heard struct {
 	standing *standing
+	reached  map[codec.NodeID]string // by it, to who is of its cluster
 	err      error
 }
 

@@ -59,6 +59,7 @@ func (l *linked) greet(ctx context.Context) (answered int, err error) {
 				l.log("the gossip of two brokers does not meet", "because", fmt.Sprintf("the broker at %s %s", a, other))
 			}
 			l.peers.said(s.Member.Node, s.Member.Link)
+			l.elsewhere(h.reached)
 		case s != nil:
 			answered++
 			l.log("a broker of --join belongs to no cluster yet", "address", a, "node", string(s.Member.Node))
@@ -67,6 +68,16 @@ func (l *linked) greet(ctx context.Context) (answered int, err error) {
 		}
 	}
 	return answered, nil
+}
+
+// elsewhere notes where another broker speaks with peers with which this one does not:
+// they have moved, as it has perhaps, and neither can tell the other.
+func (l *linked) elsewhere(reached map[codec.NodeID]string) {
+	for _, p := range l.link.Status().Peers {
+		if at := reached[p.Node]; at != "" && p.Address != "" && at != p.Address && p.Control.State != link.Up {
+			l.peers.said(p.Node, at)
+		}
+	}
 }
 
 // disowns says whether a broker has refused this one as none of the cluster, whoever it
@@ -87,11 +98,12 @@ func (l *linked) toGreet() []string {
 // untilReady greets again and says for whom a broker waits while it starts.
 func (l *linked) untilReady(ctx context.Context) {
 	var t teller
+	var d doubt
 	for {
 		if pauseFor(ctx, greetEvery) != nil {
 			return
 		}
-		if l.owner != nil && !l.stillOne(ctx) {
+		if l.stands.Load().Stage == stageMember && !l.stillOne(ctx, &d) {
 			return
 		}
 		var wait []string
@@ -110,12 +122,13 @@ func (l *linked) untilReady(ctx context.Context) {
 // whileLonely asks the others, whenever nothing is heard of anybody, whether this broker
 // is still one of them.
 func (l *linked) whileLonely(ctx context.Context) {
+	var d doubt
 	for last := l.letters(); ; {
 		if pauseFor(ctx, lonelyEvery) != nil {
 			return
 		}
 		got := l.letters()
-		if got == last && !l.stillOne(ctx) {
+		if got == last && !l.stillOne(ctx, &d) {
 			return
 		}
 		last = got
@@ -130,14 +143,28 @@ func (l *linked) letters() (n uint64) {
 	return n
 }
 
+// doubt is what others say against a broker.
+type doubt struct {
+	clone time.Time // since when another is this node
+	told  string    // that is in the log
+}
+
 // stillOne greets, and ends the broker when it is none of the cluster any more.
-func (l *linked) stillOne(ctx context.Context) bool {
+func (l *linked) stillOne(ctx context.Context, d *doubt) bool {
 	_, err := l.greet(ctx)
+	if codec.CodeOf(err) != codec.Clone {
+		d.clone = time.Time{}
+	} else if d.clone.IsZero() {
+		d.clone = time.Now()
+	}
 	switch {
 	case err == nil || ctx.Err() != nil:
 		return true
-	case !disowns(err):
-		l.log("a broker of --join refuses this one", "error", err)
+	case !disowns(err), !d.clone.IsZero() && time.Since(d.clone) < cloneFor:
+		if d.told != err.Error() {
+			d.told = err.Error()
+			l.log("a broker refuses this one", "error", err)
+		}
 		return true
 	}
 	if b := l.broker.Load(); b != nil {

@@ -37,10 +37,17 @@ type peers struct {
 }
 
 // word is what a broker has said of itself, and how often it had registered by then, as
-// far as was known. When it has again, it has told the metadata since.
+// far as was known, and with which disk. When it has again, it has told the metadata
+// since; with another disk it is another broker of that name.
 type word struct {
 	address string
 	epoch   uint64
+	disk    codec.UUID
+}
+
+// holds says that the word goes before what the metadata say of the node.
+func (w word) holds(n cluster.Node) bool {
+	return n.Link == "" || n.Epoch <= w.epoch && n.Disk == w.disk
 }
 
 func newPeers(self codec.NodeID, file string, log func(event string, fields ...any)) *peers {
@@ -95,7 +102,7 @@ func (p *peers) said(node codec.NodeID, address string) {
 	p.mu.Lock()
 	w := word{address: address}
 	if p.state != nil {
-		w.epoch = p.state.Nodes[node].Epoch
+		w.epoch, w.disk = p.state.Nodes[node].Epoch, p.state.Nodes[node].Disk
 	}
 	p.own[node] = w
 	p.mu.Unlock()
@@ -179,7 +186,7 @@ func merge(self codec.NodeID, early map[codec.NodeID]string, own map[codec.NodeI
 		}
 	}
 	for name, w := range own {
-		if s == nil || !upToDate || s.Nodes[name].Epoch <= w.epoch || s.Nodes[name].Link == "" {
+		if s == nil || !upToDate || w.holds(s.Nodes[name]) {
 			next[name] = w.address
 		}
 	}

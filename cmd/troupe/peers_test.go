@@ -25,11 +25,12 @@ func TestWherePeersAre(t *testing.T) {
 		"what is told first":                    {nil, nil, false, addresses{"n2": "early2", "n9": "early9"}},
 		"old metadata only add":                 {nil, s, false, addresses{"n2": "early2", "n3": "meta3", "n9": "early9"}},
 		"metadata say where, and who belongs":   {nil, s, true, addresses{"n2": "meta2", "n3": "meta3"}},
-		"a word goes before what is told first": {map[codec.NodeID]word{"n2": {"own2", 0}}, s, false, addresses{"n2": "own2", "n3": "meta3", "n9": "early9"}},
-		"and before metadata of before":         {map[codec.NodeID]word{"n2": {"own2", 3}}, s, true, addresses{"n2": "own2", "n3": "meta3"}},
-		"until it has registered again":         {map[codec.NodeID]word{"n2": {"own2", 2}}, s, true, addresses{"n2": "meta2", "n3": "meta3"}},
-		"a word about who told the metadata no": {map[codec.NodeID]word{"n4": {"own4", 0}}, s, true, addresses{"n2": "meta2", "n3": "meta3", "n4": "own4"}},
-		"a stranger's word":                     {map[codec.NodeID]word{"n8": {"own8", 0}}, s, true, addresses{"n2": "meta2", "n3": "meta3"}},
+		"a word goes before what is told first": {map[codec.NodeID]word{"n2": {address: "own2", epoch: 0}}, s, false, addresses{"n2": "own2", "n3": "meta3", "n9": "early9"}},
+		"and before metadata of before":         {map[codec.NodeID]word{"n2": {address: "own2", epoch: 3}}, s, true, addresses{"n2": "own2", "n3": "meta3"}},
+		"until it has registered again":         {map[codec.NodeID]word{"n2": {address: "own2", epoch: 2}}, s, true, addresses{"n2": "meta2", "n3": "meta3"}},
+		"a word about who told the metadata no": {map[codec.NodeID]word{"n4": {address: "own4", epoch: 0}}, s, true, addresses{"n2": "meta2", "n3": "meta3", "n4": "own4"}},
+		"a word of another's disk":              {map[codec.NodeID]word{"n2": {address: "own2", epoch: 3, disk: codec.UUID{7}}}, s, true, addresses{"n2": "meta2", "n3": "meta3"}},
+		"a stranger's word":                     {map[codec.NodeID]word{"n8": {address: "own8", epoch: 0}}, s, true, addresses{"n2": "meta2", "n3": "meta3"}},
 	} {
 		require.Equal(t, c.want, merge("n1", early, c.own, c.state, c.upToDate), what)
 	}

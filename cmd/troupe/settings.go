@@ -53,7 +53,7 @@ func (c *serveConfig) flags(f *pflag.FlagSet) {
 	f.StringVar(&c.Node, "node", "", "name of this broker, stored with its data and not to be changed (default: the host's name)")
 	f.StringVar(&c.Listen, "listen", "127.0.0.1:9650", "address for clients")
 	f.StringVar(&c.HTTP, "http", "127.0.0.1:9653", "address for /healthz, /readyz and /metrics; empty for none")
-	f.StringVar(&c.Advertise, "advertise", "", "address that clients are told to use (default: the one they used)")
+	f.StringVar(&c.Advertise, "advertise", "", "address that clients are told to use (default: that of --listen; needed with a link when that is none that others can use)")
 
 	f.StringVar(&c.Join, "join", "", "links of the brokers of a cluster, with commas between them. With an empty directory: joins it, or founds it when this broker's own is among them and all are given the same; else they only tell where the others are")
 	f.StringVar(&c.Link, "link", "", "address for the link of other brokers (default with --join: "+linkDefault+"; else none, and the broker is alone)")
