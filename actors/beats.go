@@ -123,14 +123,15 @@ func (b *Broker) hearBeats(from codec.NodeID, p []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := b.checkDisk(from, l.Disk); err != nil {
-		return err
-	}
 	groups := b.table.Load().groups
 	for i := range l.List {
+		if no := b.checkDisk(from, l.Disk, l.List[i].From); no != nil {
+			err = no
+			continue
+		}
 		if h := groups[l.List[i].Group]; h != nil { // else it is not kept here, or not yet
 			h.tell(hearBeat(from, l.List[i]), func(error) {})
 		}
 	}
-	return nil
+	return err
 }

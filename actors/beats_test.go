@@ -136,6 +136,7 @@ func TestBeatsReachTheirReplicas(t *testing.T) {
 	was := b.published.Load()
 	defer b.published.Store(was)
 	s.Nodes = map[codec.NodeID]cluster.Node{"other": {Name: "other", Disk: own, Epoch: 1}}
+	s.NextReplica = 9
 	b.published.Store(&s)
 	id, _ := b.Identity()
 	l := codec.Beats{Cluster: id, Disk: own, List: []codec.Beat{{Group: 50, From: 1, To: 2, Term: 3, Commit: 4}, {Group: 99, From: 1, To: 2, Term: 3}, {Answer: true, Group: 51, From: 5, To: 6, Term: 7}}}

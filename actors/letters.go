@@ -102,7 +102,7 @@ func (b *Broker) hearRaft(from codec.NodeID, p []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := b.checkDisk(from, l.Disk); err != nil {
+	if err := b.checkDisk(from, l.Disk, l.From); err != nil {
 		return err
 	}
 	h := b.table.Load().groups[l.Group]
@@ -120,10 +120,12 @@ func (b *Broker) hearRaft(from codec.NodeID, p []byte) error {
 	return nil
 }
 
-// checkDisk refuses what a broker says for its replicas when it has another disk
+// checkDisk refuses what a broker says for a replica when it has another disk
 // than the one that it is registered with: what it promised there it has
-// forgotten. To ask for its registration it may.
-func (b *Broker) checkDisk(from codec.NodeID, disk codec.UUID) error {
+// forgotten. To ask for its registration it may. A replica that was made since
+// the metadata that are known here has promised nothing there: then another
+// broker has come under that name, which may be all that there is to hear of.
+func (b *Broker) checkDisk(from codec.NodeID, disk codec.UUID, replica codec.ReplicaID) error {
 	s := b.published.Load()
 	if s == nil {
 		return nil
@@ -131,7 +133,7 @@ func (b *Broker) checkDisk(from codec.NodeID, disk codec.UUID) error {
 	if name := s.Removed[disk]; name != "" {
 		return fmt.Errorf("it is of disk %s, that of node %q, which was removed", disk, name)
 	}
-	if known := s.Nodes[from].Disk; known != (codec.UUID{}) && known != disk {
+	if known := s.Nodes[from].Disk; known != (codec.UUID{}) && known != disk && replica < s.NextReplica {
 		return fmt.Errorf("it is of disk %s, and node %q is registered with %s", disk, from, known)
 	}
 	return nil

@@ -47,15 +47,19 @@ func TestAStrangeDiskIsNotHeard(t *testing.T) {
 	own, strange := codec.UUID{15: 1}, codec.UUID{15: 2}
 	s := whole
 	s.Nodes = map[codec.NodeID]cluster.Node{"other": {Name: "other", Disk: own, Epoch: 1}}
+	s.NextReplica = 3
 	b.published.Store(&s)
 	id, _ := b.Identity()
+	replica := codec.ReplicaID(2)
 	hear := func(from codec.NodeID, disk codec.UUID) error {
-		l := codec.RaftLetter{Cluster: id, Disk: disk, Group: 99, From: 2, To: 1}
+		l := codec.RaftLetter{Cluster: id, Disk: disk, Group: 99, From: replica, To: 1}
 		return b.hear(from, slices.Concat(l.Encode()...))
 	}
 	require.NoError(t, hear("other", own))
 	require.ErrorContains(t, hear("other", strange), "is registered with")
 	require.NoError(t, hear("new", strange), "nobody is registered under that name")
+	replica = 3
+	require.NoError(t, hear("other", strange), "it was made since what is known here")
 	b.published.Store(&whole)
 	closeBroker(t, b)
 }

@@ -110,11 +110,12 @@ func (p *peers) said(node codec.NodeID, address string) {
 }
 
 // met notes where a process of this cluster says that it is, or why it is none of it: its
-// disk is that of a node that was removed. Of a disk that is not its node's, as far as is
-// known here, nothing is noted.
+// disk is that of a node that was removed. Of a disk that is not its node's nothing is
+// noted, once the metadata are up to date: those of the past know nothing of who came
+// since.
 func (p *peers) met(node codec.NodeID, disk codec.UUID, address string) error {
 	p.mu.Lock()
-	s := p.state
+	s, ready := p.state, p.ready
 	_, known := p.known[node]
 	p.mu.Unlock()
 	if s != nil {
@@ -122,7 +123,7 @@ func (p *peers) met(node codec.NodeID, disk codec.UUID, address string) error {
 			return err
 		}
 		n := s.Nodes[node]
-		known = known && (n.Disk == disk || n.Disk == codec.UUID{})
+		known = known && (n.Disk == disk || n.Disk == codec.UUID{} || !ready())
 	}
 	if known {
 		p.said(node, address)

@@ -167,6 +167,41 @@ func TestNodesAreRemoved(t *testing.T) {
 	}
 }
 
+// A node was away while all others were replaced, each under its old name. What it knows
+// of them is of other disks; it learns of those that came.
+func TestANodeComesBackAmongNamesakes(t *testing.T) {
+	for seed := range uint64(3) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			c := growing(t, seed)
+			for i := range 4 {
+				c.joined(t, codec.NodeID(fmt.Sprintf("n%d", i+2)))
+			}
+			require.NoError(t, c.run(func() bool { return len(c.voters()) == 5 }, time.Minute))
+			require.NoError(t, c.w.RunFor(20*time.Second))
+			away := c.nodes[0]
+			for away == c.metadataLeader() {
+				away = c.nodes[1]
+			}
+			c.kill(away, Kept)
+			for _, n := range slices.Clone(c.nodes) {
+				if n == away {
+					continue
+				}
+				c.kill(n, Kept)
+				require.NoError(t, c.run(func() bool { return c.metadataLeader() != nil }, time.Minute))
+				require.NoError(t, c.w.RunFor(time.Second))
+				c.remove(t, n.name)
+				c.dismiss(n)
+				c.joined(t, n.name)
+				require.NoError(t, c.w.RunFor(40*time.Second)) // votes go on
+			}
+			c.revive(away)
+			require.NoError(t, c.run(c.allStarted, time.Minute))
+			require.NoError(t, c.settle(settleWithin))
+		})
+	}
+}
+
 // A command is on its way to a leader of the metadata that dies, before it decides it
 // or behind. Whoever asked has an answer as soon as another leads, the command is
 // carried out once, and nobody is told that its outcome is not known.
