@@ -11,7 +11,8 @@ import (
 // all that the leader has, committed or not, and a majority has said since that it leads.
 // Until then the answer is OFFSET_NOT_AVAILABLE, with which readers come again.
 
-// edge is where the log of a replica ended, and when it led for certain.
+// edge is where the log of a replica ended, and a moment at which it led for certain: when
+// the others were asked, for they may have answered long before the answer came.
 type edge struct {
 	end codec.Offset
 	at  codec.Millis
@@ -23,7 +24,7 @@ const edgeFor = codec.Millis(1000)
 
 // findEdge has a leader find out where its log ends for certain. It is the token of what
 // the mind confirms, as well.
-type findEdge struct{}
+type findEdge struct{ asked codec.Millis }
 
 // beyond says that an offset is above the end of the log; nil when it may only not be
 // there yet.
@@ -38,7 +39,7 @@ func (h *Handle) beyond(offset codec.Offset) error {
 	}
 	if !h.sole() && !codec.Mutant("end-of-a-stale-leader") {
 		e := h.edge.Load()
-		if e == nil || h.house.clock.Now()-e.at > edgeFor {
+		if e == nil || !e.fresh(h.house.clock.Now()) {
 			if h.seeking.CompareAndSwap(false, true) {
 				h.tell(&findEdge{}, func(error) { h.seeking.Store(false) })
 			}
@@ -51,6 +52,9 @@ func (h *Handle) beyond(offset codec.Offset) error {
 	return codec.Errorf(codec.OffsetOutOfRange, "offset %d is above the end of the log, %d", offset, end)
 }
 
+// fresh says that the edge is still believed. A clock that went back makes it old.
+func (e *edge) fresh(now codec.Millis) bool { return e.at <= now && now-e.at <= edgeFor }
+
 // sole says that there is no other replica, and so nobody else who may lead.
 func (h *Handle) sole() bool {
 	all := h.members.Load()
@@ -59,18 +63,19 @@ func (h *Handle) sole() bool {
 
 // findEdge asks the others whether this replica leads.
 func (p *Partition) findEdge(m *findEdge) {
-	if p.mind == nil || !p.serving {
+	if p.mind == nil || !p.serving || !p.mind.Role().Leader {
 		p.pub.seeking.Store(false)
 		return
 	}
+	m.asked = p.house.clock.Now()
 	p.mind.Confirm(m)
 	p.carryOut(p.mind.Take())
 }
 
 // foundEdge is that they have said so, or not.
-func (p *Partition) foundEdge(err error) {
+func (p *Partition) foundEdge(m *findEdge, err error) {
 	if err == nil && p.serving && p.handing.to == 0 {
-		p.pub.edge.Store(&edge{p.mind.Next(), p.house.clock.Now()})
+		p.pub.edge.Store(&edge{p.mind.Next(), m.asked})
 	}
 	p.pub.seeking.Store(false)
 }

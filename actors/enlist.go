@@ -144,6 +144,9 @@ func (k *keeper) tick() {
 			t.steps = 0
 		}
 	}
+	if k.started != nil {
+		k.tellWaiting()
+	}
 	k.tickLater()
 }
 

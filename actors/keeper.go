@@ -33,9 +33,9 @@ type keeper struct {
 	producers producerIDs
 	// registered says that the metadata knows of this start of this broker.
 	registered bool
-	epoch      uint64       // of the registration
-	run        uint64       // tells this process from others of its node
-	unled      codec.Millis // since when the start waits for leaders alone; 0 before
+	epoch      uint64 // of the registration
+	run        uint64 // tells this process from others of its node
+	unled      int64  // the tick since which the start waits for leaders alone; 0 before
 	ticks      int64
 	leaving    []func() // called when every replica is closed
 	left       bool     // they were
@@ -82,8 +82,6 @@ func (k *keeper) Receive(c actor.Context) {
 		k.settled(m)
 	case *ready:
 		k.ready(m)
-	case startYet:
-		k.tellWaiting()
 	case lonely:
 		k.lonely()
 	case *disowned:

@@ -239,8 +239,8 @@ func (p *Partition) applyOne(e *replica.Entry) {
 func (p *Partition) answer(list []replica.Answer) {
 	for i := range list {
 		a := &list[i]
-		if _, is := a.Token.(*findEdge); is {
-			p.foundEdge(a.Err)
+		if m, is := a.Token.(*findEdge); is {
+			p.foundEdge(m, a.Err)
 			continue
 		}
 		if a.Err == nil && a.Index == 0 {

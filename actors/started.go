@@ -2,7 +2,6 @@ package actors
 
 import (
 	"slices"
-	"time"
 
 	"github.com/troupe-mq/troupe/cluster"
 	"github.com/troupe-mq/troupe/codec"
@@ -76,13 +75,10 @@ func (k *keeper) metadataServes() bool {
 	return t.err == nil && k.registered || (c == codec.DiskFull || c == codec.Overloaded) && k.published.Load() != nil
 }
 
-// leadersWithin is how long a start waits for leaders of partitions that are open here.
-// With most of one's replicas away it has none for as long as they are, and what else
-// lives here is not to be away with it.
-const leadersWithin = codec.Millis(10_000)
-
-// startYet has the keeper see whether the broker has started.
-type startYet struct{}
+// leadersTicks is how long a start waits for leaders of partitions that are open here:
+// about ten seconds. With most of one's replicas away it has none for as long as they are,
+// and what else lives here is not to be away with it.
+const leadersTicks = 100
 
 // allOpen says whether each partition here has reported; in the end it is enough that
 // those without a leader are open.
@@ -108,14 +104,13 @@ func (k *keeper) allOpen() bool {
 	return led || k.waitedForLeaders()
 }
 
-// waitedForLeaders says whether leaders were waited for for long enough.
+// waitedForLeaders says whether leaders were waited for for long enough. It is asked with
+// every tick: that a log has come open without a leader nobody reports.
 func (k *keeper) waitedForLeaders() bool {
-	now := k.house.clock.Now()
 	if k.unled == 0 {
-		k.unled = now
-		k.house.clock.After(time.Duration(leadersWithin)*time.Millisecond, func() { k.post(startYet{}) })
+		k.unled = k.ticks + 1
 	}
-	if now-k.unled < leadersWithin {
+	if k.ticks-k.unled < leadersTicks {
 		return false
 	}
 	k.house.log.Warn("the broker starts, though partitions have no leader")

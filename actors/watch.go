@@ -57,6 +57,7 @@ func (p *Partition) hangs() bool {
 		p.house.log.Error("the disk of a leader hangs: it gives its leadership up", "partition", p.seat.name, "after", hangAfter)
 		p.house.seen(SeenHang)
 		if to := p.best(); to != 0 {
+			p.pub.edge.Store(nil)
 			p.mind.Transfer(to)
 			p.carryOut(p.mind.Take())
 		}
@@ -105,6 +106,7 @@ func (p *Partition) brokerGone(m *gone) {
 	}
 	role := p.mind.Role()
 	if role.Leader {
+		p.pub.edge.Store(nil) // others may have been told of this one what it was told of them
 		p.noteEnded(m.node)
 		p.heirGone(m.node)
 		return

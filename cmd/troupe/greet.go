@@ -64,10 +64,12 @@ func (l *linked) greet(ctx context.Context) (answered int, err error) {
 			answered++
 			l.log("a broker of --join belongs to no cluster yet", "address", a, "node", string(s.Member.Node))
 		case disowns(h.err) || codec.CodeOf(h.err) == codec.OtherCluster && slices.Contains(l.list, a):
-			return answered, fmt.Errorf("data directory %s belongs to cluster %s: %w", l.cfg.Data, l.self.Cluster, h.err)
+			if err == nil {
+				err = fmt.Errorf("data directory %s belongs to cluster %s: %w", l.cfg.Data, l.self.Cluster, h.err)
+			}
 		}
 	}
-	return answered, nil
+	return answered, err
 }
 
 // elsewhere notes where another broker speaks with peers with which this one does not:
@@ -75,7 +77,7 @@ func (l *linked) greet(ctx context.Context) (answered int, err error) {
 func (l *linked) elsewhere(reached map[codec.NodeID]string) {
 	for _, p := range l.link.Status().Peers {
 		if at := reached[p.Node]; at != "" && p.Address != "" && at != p.Address && p.Control.State != link.Up {
-			l.peers.said(p.Node, at)
+			l.peers.heardOf(p.Node, at)
 		}
 	}
 }
@@ -131,7 +133,9 @@ func (l *linked) whileLonely(ctx context.Context) {
 		if got == last && !l.stillOne(ctx, &d) {
 			return
 		}
-		last = got
+		if got != last {
+			d, last = doubt{}, got
+		}
 	}
 }
 

@@ -43,11 +43,12 @@ type word struct {
 	address string
 	epoch   uint64
 	disk    codec.UUID
+	hearsay bool // another's word about it, of which metadata that are up to date know more
 }
 
 // holds says that the word goes before what the metadata say of the node.
 func (w word) holds(n cluster.Node) bool {
-	return n.Link == "" || n.Epoch <= w.epoch && n.Disk == w.disk
+	return n.Link == "" || !w.hearsay && n.Epoch <= w.epoch && n.Disk == w.disk
 }
 
 func newPeers(self codec.NodeID, file string, log func(event string, fields ...any)) *peers {
@@ -95,12 +96,18 @@ func (p *peers) first(all map[codec.NodeID]string) {
 }
 
 // said notes a broker's own word about where it is reached.
-func (p *peers) said(node codec.NodeID, address string) {
-	if node == p.self || node == "" || address == "" {
+func (p *peers) said(node codec.NodeID, address string) { p.note(node, word{address: address}) }
+
+// heardOf notes where another broker speaks with it.
+func (p *peers) heardOf(node codec.NodeID, address string) {
+	p.note(node, word{address: address, hearsay: true})
+}
+
+func (p *peers) note(node codec.NodeID, w word) {
+	if node == p.self || node == "" || w.address == "" {
 		return
 	}
 	p.mu.Lock()
-	w := word{address: address}
 	if p.state != nil {
 		w.epoch, w.disk = p.state.Nodes[node].Epoch, p.state.Nodes[node].Disk
 	}

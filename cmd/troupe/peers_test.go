@@ -30,6 +30,8 @@ func TestWherePeersAre(t *testing.T) {
 		"until it has registered again":         {map[codec.NodeID]word{"n2": {address: "own2", epoch: 2}}, s, true, addresses{"n2": "meta2", "n3": "meta3"}},
 		"a word about who told the metadata no": {map[codec.NodeID]word{"n4": {address: "own4", epoch: 0}}, s, true, addresses{"n2": "meta2", "n3": "meta3", "n4": "own4"}},
 		"a word of another's disk":              {map[codec.NodeID]word{"n2": {address: "own2", epoch: 3, disk: codec.UUID{7}}}, s, true, addresses{"n2": "meta2", "n3": "meta3"}},
+		"hearsay is for the beginning":          {map[codec.NodeID]word{"n2": {address: "own2", epoch: 3, hearsay: true}}, s, true, addresses{"n2": "meta2", "n3": "meta3"}},
+		"hearsay, before metadata are complete": {map[codec.NodeID]word{"n2": {address: "own2", epoch: 3, hearsay: true}}, s, false, addresses{"n2": "own2", "n3": "meta3", "n9": "early9"}},
 		"a stranger's word":                     {map[codec.NodeID]word{"n8": {address: "own8", epoch: 0}}, s, true, addresses{"n2": "meta2", "n3": "meta3"}},
 	} {
 		require.Equal(t, c.want, merge("n1", early, c.own, c.state, c.upToDate), what)
