@@ -80,8 +80,9 @@ func (c *crowd) start(name string, more ...string) *broker {
 	ctx, cancel := context.WithCancel(context.Background())
 	b := &broker{T: c.T, cancel: cancel, ready: make(chan string, 1), done: make(chan error, 1), log: &shared{}}
 	out, w := io.Pipe()
+	args := c.args(name, more...) // which the test may change meanwhile
 	go func() {
-		b.done <- run(ctx, c.args(name, more...), strings.NewReader(""), w, b.log)
+		b.done <- run(ctx, args, strings.NewReader(""), w, b.log)
 		_ = w.Close()
 	}()
 	go func() {
