@@ -127,19 +127,30 @@ func (r *race) run(ctx context.Context, what string) (took time.Duration, refuse
 	return took, len(notReady) > 0, errors.Join(err, r.judge(notReady))
 }
 
-// belong asks one broker, after all are ready, whether it knows each.
+// knownWithin is how long one that is ready may take to be known to another: it is heard
+// of with the next heartbeat of who leads the metadata.
+const knownWithin = 5 * time.Second
+
+// belong asks one broker, after all are ready, until it knows each.
 func (r *race) belong(ctx context.Context) error {
 	b := r.cluster.Brokers[r.chance.IntN(raceBrokers)]
-	out, log, exit, err := b.Run(ctx, "cluster", "nodes", "--server", b.Address)
-	if err != nil || exit != 0 {
-		return fmt.Errorf("cluster nodes at %s ended with %d: %w: %s", b.Node, exit, err, log)
-	}
-	for _, one := range r.cluster.Brokers {
-		if !strings.Contains(out, one.Node) || !strings.Contains(out, one.Address) {
-			return fmt.Errorf("%s does not know %s:\n%s", b.Node, one.Node, out)
+	ctx, cancel := context.WithTimeout(ctx, knownWithin)
+	defer cancel()
+	for {
+		out, log, exit, err := b.Run(ctx, "cluster", "nodes", "--server", b.Address)
+		if err != nil || exit != 0 {
+			return fmt.Errorf("cluster nodes at %s ended with %d: %w: %s", b.Node, exit, err, log)
+		}
+		unknown := slices.IndexFunc(r.cluster.Brokers, func(one *Broker) bool {
+			return !strings.Contains(out, one.Node) || !strings.Contains(out, one.Address)
+		})
+		if unknown < 0 {
+			return nil
+		}
+		if wait(ctx, 50*time.Millisecond) != nil {
+			return fmt.Errorf("%s does not know %s:\n%s", b.Node, r.cluster.Brokers[unknown].Node, out)
 		}
 	}
-	return nil
 }
 
 // await waits for all, and returns who is not ready in the end, which is an error unless
