@@ -124,9 +124,10 @@ func (b *Broker) hearBeats(from codec.NodeID, p []byte) error {
 		return err
 	}
 	groups := b.table.Load().groups
+	below, why := b.strangeDisk(from, l.Disk)
 	for i := range l.List {
-		if no := b.checkDisk(from, l.Disk, l.List[i].From); no != nil {
-			err = no
+		if l.List[i].From < below {
+			err = why
 			continue
 		}
 		if h := groups[l.List[i].Group]; h != nil { // else it is not kept here, or not yet

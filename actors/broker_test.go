@@ -128,7 +128,9 @@ func written(t *testing.T, dir string) (bytes int64) {
 			return err
 		}
 		info, err := e.Info()
-		bytes += info.Size()
+		if err == nil {
+			bytes += info.Size()
+		}
 		return err
 	}))
 	return bytes

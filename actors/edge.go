@@ -63,7 +63,7 @@ func (h *Handle) sole() bool {
 
 // findEdge asks the others whether this replica leads.
 func (p *Partition) findEdge(m *findEdge) {
-	if p.mind == nil || !p.serving || !p.mind.Role().Leader {
+	if p.mind == nil || p.disk.closed || !p.serving || !p.mind.Role().Leader {
 		p.pub.seeking.Store(false)
 		return
 	}

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"fmt"
+	"math"
 
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
@@ -102,8 +103,8 @@ func (b *Broker) hearRaft(from codec.NodeID, p []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := b.checkDisk(from, l.Disk, l.From); err != nil {
-		return err
+	if below, why := b.strangeDisk(from, l.Disk); l.From < below {
+		return why
 	}
 	h := b.table.Load().groups[l.Group]
 	if h == nil {
@@ -120,23 +121,24 @@ func (b *Broker) hearRaft(from codec.NodeID, p []byte) error {
 	return nil
 }
 
-// checkDisk refuses what a broker says for a replica when it has another disk
-// than the one that it is registered with: what it promised there it has
-// forgotten. To ask for its registration it may. A replica that was made since
-// the metadata that are known here has promised nothing there: then another
-// broker has come under that name, which may be all that there is to hear of.
-func (b *Broker) checkDisk(from codec.NodeID, disk codec.UUID, replica codec.ReplicaID) error {
+// strangeDisk says why nothing is heard that a broker says for its replicas below an id; 0
+// for none. Another disk than the one that it is registered with has forgotten what it
+// promised there, and one of a node that was removed says nothing at all. To ask for its
+// registration it may. A replica that was made since the metadata that are known here has
+// promised nothing there: then another broker has come under that name, which may be all
+// that there is to hear of.
+func (b *Broker) strangeDisk(from codec.NodeID, disk codec.UUID) (below codec.ReplicaID, why error) {
 	s := b.published.Load()
 	if s == nil {
-		return nil
+		return 0, nil
 	}
-	if name := s.Removed[disk]; name != "" {
-		return fmt.Errorf("it is of disk %s, that of node %q, which was removed", disk, name)
+	if err := s.Disowned(disk); err != nil {
+		return math.MaxUint64, err
 	}
-	if known := s.Nodes[from].Disk; known != (codec.UUID{}) && known != disk && replica < s.NextReplica {
-		return fmt.Errorf("it is of disk %s, and node %q is registered with %s", disk, from, known)
+	if known := s.Nodes[from].Disk; known != (codec.UUID{}) && known != disk {
+		return s.NextReplica, fmt.Errorf("it is of disk %s, and node %q is registered with %s", disk, from, known)
 	}
-	return nil
+	return 0, nil
 }
 
 // match gives each entry that describes batches its own, having checked that

@@ -48,7 +48,7 @@ func (k *keeper) topicOpen(name codec.Topic) (done bool, err error) {
 		return true, unknownTopic(name)
 	}
 	for _, p := range topic.Partitions {
-		if !slices.ContainsFunc(p.Replicas, func(r cluster.Replica) bool { return r.Node == k.house.node }) {
+		if !k.livesHere(&p) {
 			continue // others see to it
 		}
 		t := k.kept[p.Group]
@@ -60,6 +60,10 @@ func (k *keeper) topicOpen(name codec.Topic) (done bool, err error) {
 		}
 	}
 	return true, err
+}
+
+func (k *keeper) livesHere(p *cluster.Partition) bool {
+	return slices.ContainsFunc(p.Replicas, func(r cluster.Replica) bool { return r.Node == k.house.node })
 }
 
 // metadataServes says whether the published metadata is all that was decided
@@ -88,9 +92,9 @@ func (k *keeper) allOpen() bool {
 		return false
 	}
 	led := true
-	for _, t := range s.Topics {
-		for _, p := range t.Partitions {
-			if !slices.ContainsFunc(p.Replicas, func(r cluster.Replica) bool { return r.Node == k.house.node }) {
+	for _, topic := range s.Topics {
+		for _, p := range topic.Partitions {
+			if !k.livesHere(&p) {
 				continue // others see to it
 			}
 			switch t := k.kept[p.Group]; {

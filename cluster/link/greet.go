@@ -123,8 +123,6 @@ func unlike(g, answer *codec.Greeting, shown codec.Identity) error {
 		if answer.Window.Calls < 1 || answer.Window.Bytes < codec.CallCostMax {
 			return codec.Errorf(codec.Malformed, "it grants a window of %d calls and %d bytes", answer.Window.Calls, answer.Window.Bytes)
 		}
-	case answer.Node == g.Node && answer.Cluster != g.Cluster && answer.Cluster != (codec.UUID{}) && g.Cluster != (codec.UUID{}):
-		return codec.Errorf(codec.OtherCluster, "it is of cluster %s, this broker of %s", answer.Cluster, g.Cluster)
 	case answer.Node == g.Node && (answer.Life != g.Life || g.Purpose != codec.PurposeQuestions):
 		return codec.Errorf(codec.Clone, "it is node %q as well: give one of the two a name and a data directory of its own", g.Node)
 	case g.Purpose != codec.PurposeQuestions && answer.Cluster != g.Cluster:

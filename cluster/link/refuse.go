@@ -82,7 +82,7 @@ func (c claim) unproven() *codec.Error {
 func (c claim) stranger(self Self) *codec.Error {
 	none := codec.UUID{}
 	switch {
-	case c.Cluster != none && self.Cluster != none && c.Cluster != self.Cluster:
+	case !c.sameCluster(self):
 		return codec.Errorf(codec.OtherCluster, "node %q is of cluster %s, and %q of %s: a broker joins with an empty data directory", self.Node, self.Cluster, c.Node, c.Cluster)
 	case c.Purpose == codec.PurposeQuestions:
 		return nil

@@ -95,6 +95,18 @@ func (c *crowd) start(name string, more ...string) *broker {
 	return b
 }
 
+// founded starts all that have a place, and waits until they are one cluster.
+func (c *crowd) founded() map[string]*broker {
+	brokers := map[string]*broker{}
+	for n := range c.links {
+		brokers[n] = c.start(n, "--join", c.join)
+	}
+	for _, b := range brokers {
+		b.isReady("cluster")
+	}
+	return brokers
+}
+
 const patience = time.Minute
 
 // isReady waits for the line, and returns a field of it.
@@ -297,13 +309,7 @@ func TestAFoundingGoesOn(t *testing.T) {
 // never go by what it says of itself: their letters would go to it.
 func TestACopyOfALiveBrokerEnds(t *testing.T) {
 	c := newCrowd(t, "n1", "n2", "n3")
-	brokers := map[string]*broker{}
-	for n := range c.links {
-		brokers[n] = c.start(n, "--join", c.join)
-	}
-	for _, b := range brokers {
-		b.isReady("cluster")
-	}
+	c.founded()
 	require.NoError(t, command("", "topic", "create", "log", "--replicas", "3", "--server", c.all()).failed)
 	c.wellAgain()
 	require.NoError(t, os.CopyFS(filepath.Join(c.dir, "copy"), os.DirFS(filepath.Join(c.dir, "n2"))))
@@ -325,15 +331,10 @@ func TestACopyOfALiveBrokerEnds(t *testing.T) {
 // have let it go say nothing to it any more.
 func TestARemovedBrokerEnds(t *testing.T) {
 	c := newCrowd(t, "n1", "n2", "n3")
-	brokers := map[string]*broker{}
-	for n := range c.links {
-		brokers[n] = c.start(n, "--join", c.join)
-	}
+	brokers := c.founded()
 	c.place("n4")
 	brokers["n4"] = c.start("n4", "--join", c.links["n1"])
-	for _, b := range brokers {
-		b.isReady("cluster")
-	}
+	brokers["n4"].isReady("cluster")
 	require.NoError(t, command("", "cluster", "remove", "n4", "--server", c.doors["n2"]).failed)
 	require.ErrorContains(t, brokers["n4"].ends(), `node "n4", which was removed from this cluster: start with an empty data directory`)
 	again := c.start("n4") // without --join: it knows the others
@@ -349,13 +350,7 @@ func TestARemovedBrokerEnds(t *testing.T) {
 // both, and tells them of each other.
 func TestTwoThatMoveFindEachOther(t *testing.T) {
 	c := newCrowd(t, "n1", "n2", "n3")
-	brokers := map[string]*broker{}
-	for n := range c.links {
-		brokers[n] = c.start(n, "--join", c.join)
-	}
-	for _, b := range brokers {
-		b.isReady("cluster")
-	}
+	brokers := c.founded()
 	require.NoError(t, command("", "topic", "create", "log", "--replicas", "3", "--partitions", "3", "--server", c.all()).failed)
 	for range 2 {
 		for n := range c.links {

@@ -88,7 +88,7 @@ func (c *clusterStatus) gone(n codec.NodeID) bool { return c.silent[n] != "" }
 // has not heard yet that it does no more.
 func controller(said map[codec.NodeID]seen, first codec.NodeID) codec.NodeID {
 	lead := said[first].view.Controller
-	if v := said[lead].view; v.Node == "" || v.Controller == lead {
+	if v := said[lead].view; lead != "" && (v.Node == "" || v.Controller == lead) {
 		return lead // or it does not answer us, and may answer others
 	}
 	for _, name := range slices.Sorted(maps.Keys(said)) {

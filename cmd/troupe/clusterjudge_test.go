@@ -48,6 +48,8 @@ func TestWhatStatusSays(t *testing.T) {
 	good[0].Partitions[0].Epoch = 2
 	two := all("n1", good)
 	two["n2"] = seen{view("n2", "n2", nil), topic("n2", three[:1], three...)}
+	ignorant := all("n2", good)
+	ignorant["n1"] = seen{view("n1", "", nil), good}
 	for what, c := range map[string]struct {
 		said   map[codec.NodeID]seen
 		silent map[codec.NodeID]string
@@ -64,6 +66,7 @@ func TestWhatStatusSays(t *testing.T) {
 		"no address":    {noAddress, nil, true, []string{"broker n3 does not say where clients reach it", "start it with --advertise HOST:PORT"}},
 		"alone":         {alone, nil, false, []string{"all is well: 1 broker answers"}},
 		"leaves, dead":  {leaves, map[codec.NodeID]string{"n3": "timeout"}, true, []string{"broker n3 is being removed", "one more of n1, n2, n3 may not be lost"}},
+		"first is new":  {ignorant, nil, false, []string{"all is well: 3 brokers answer"}},
 		"two who lead":  {two, nil, false, []string{"all is well: 3 brokers answer"}},
 		"one copy":      {all("n1", topic("n1", three[:1], "n1")), nil, false, []string{"all is well", "1 topic has one copy of each record", "the first is t"}},
 		"one joins":     {joining, nil, false, []string{"broker n3 was let in and has not come yet"}},
